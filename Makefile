@@ -1,0 +1,151 @@
+# One place for every command of this repository. `make` lists them.
+# POSIX sh and GNU make 4; Go (see go.mod) is the only thing that has to be there,
+# and a C compiler for `make race`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Pinned tools that are built from their own Go modules. The others (ocb, mdatagen,
+# gofumpt, benchstat) are pinned in internal/tools/go.mod.
+GOLANGCI_LINT_VERSION := v2.15.0
+JAEGER_MODULE := github.com/jaegertracing/jaeger
+JAEGER_VERSION := v1.76.0
+# What that module's Jaeger calls itself: a v2 release is tagged v1.N+2 as a Go module.
+JAEGER_RELEASE := v2.13.0
+
+# A committed or inherited workspace would change what ocb resolves.
+export GOWORK := off
+# Static binaries; also keeps build, tests and lint on one set of compiled packages.
+export CGO_ENABLED := 0
+
+TOOL := go tool -modfile=internal/tools/go.mod
+LDFLAGS := -s -w
+
+# "." is the module of the components; the others exist beside it (docs/adr/0003-modules.md).
+MODULES := $(patsubst %/go.mod,%,$(wildcard ./go.mod demo-services/go.mod bench/go.mod test/go.mod))
+COMPONENT_DIRS := $(wildcard receiver processor extension connector internal)
+COMPONENT_SOURCES := $(shell find $(COMPONENT_DIRS) -path internal/tools -prune -o -path internal/stack -prune \
+	-o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
+SHOP_SOURCES := $(shell find demo-services -type f \( -name '*.go' -o -name 'go.*' \) ! -name '*_test.go')
+
+##@ Run it
+.PHONY: demo up down
+demo: bin/demo ## shop, RabbitMQ, two Jaegers and the collector for a minute; ends with the volume table
+	@bin/demo $(DEMO_FLAGS)
+up: bin/demo ## the same, kept running for exploring
+	@bin/demo up $(DEMO_FLAGS)
+down: bin/demo ## stop what `make up` started
+	@bin/demo down
+
+##@ Build
+.PHONY: build bin/shop bin/demo bin/volume
+build: bin/otelcol-journey ## the collector: bin/otelcol-journey
+
+# ocb writes the main package; run from the repository's root, because it resolves `path: .` from there.
+_build/go.mod: builder-config.yaml go.mod internal/tools/go.mod
+	@echo "generate _build from builder-config.yaml"
+	@$(TOOL) builder --config builder-config.yaml --skip-compilation $(QUIET_OCB)
+	@touch $@
+
+# -mod=mod: a component may begin to import a package that _build/go.mod does not list yet.
+bin/otelcol-journey: _build/go.mod $(COMPONENT_SOURCES)
+	@echo "build $@"
+	@go build -C _build -mod=mod -ldflags '$(LDFLAGS)' -o ../$@ .
+
+# Rebuilt when the version above changes.
+bin/.jaeger-$(JAEGER_VERSION):
+	@mkdir -p bin && rm -f bin/.jaeger-* && touch $@
+
+# `go install` refuses a module with replace directives, so it is built inside its own (read-only) source.
+bin/jaeger: bin/.jaeger-$(JAEGER_VERSION) ## Jaeger v2 from its Go module (minutes, the first time)
+	@echo "build $@ $(JAEGER_RELEASE) (a few minutes the first time)"
+	@dir=$$(go mod download -json $(JAEGER_MODULE)@$(JAEGER_VERSION) | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$$/\1/p') && \
+		test -n "$$dir" && go build -C "$$dir" -buildvcs=false \
+		-ldflags '$(LDFLAGS) -X $(JAEGER_MODULE)/internal/version.latestVersion=$(JAEGER_RELEASE)' -o '$(CURDIR)/$@' ./cmd/jaeger
+
+bin/shop: bin/.shop ## the demo services: gateway, checkout, stock, orders, users, mailer, shopper
+bin/.shop: $(SHOP_SOURCES)
+	@echo "build bin/{gateway,checkout,stock,orders,users,mailer,shopper}"
+	@mkdir -p bin && go build -C demo-services -ldflags '$(LDFLAGS)' -o ../bin/ ./... && touch $@
+
+bin/volume: ## the program that compares received and stored volume
+	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/volume
+bin/demo:
+	@mkdir -p bin && go build -o $@ ./cmd/demo
+
+##@ Check
+.PHONY: test lint fmt generate generate-check unit race fuzz-short e2e check-config tidy-check bench
+TEST_STAGES := lint generate-check unit race e2e
+test: ## everything below that a change has to pass, each stage with its time
+	@set -u; begin=$$(date +%s); report=''; \
+	for stage in $(TEST_STAGES); do \
+		printf '\n==> %s\n' "$$stage"; t=$$(date +%s); \
+		$(MAKE) "$$stage" || { printf '\nmake test: %s did not pass\n' "$$stage"; exit 1; }; \
+		report="$$report$$(printf '  %-16s %5d s' "$$stage" $$(( $$(date +%s) - t )))|"; \
+	done; \
+	printf '\nmake test: all passed\n'; printf '%s' "$$report" | tr '|' '\n'; \
+	printf '  %-16s %5d s\n' total $$(( $$(date +%s) - begin ))
+
+lint: .tools/golangci-lint ## golangci-lint, all modules
+	@set -e; for m in $(MODULES); do \
+		echo "lint $$m"; (cd "$$m" && '$(CURDIR)/.tools/golangci-lint' run --config '$(CURDIR)/.golangci.yml' ./...); done
+
+fmt: .tools/golangci-lint ## format all Go files
+	@set -e; for m in $(MODULES); do \
+		(cd "$$m" && '$(CURDIR)/.tools/golangci-lint' fmt --config '$(CURDIR)/.golangci.yml' ./...); done
+
+.tools/.golangci-lint-$(GOLANGCI_LINT_VERSION):
+	@mkdir -p .tools && rm -f .tools/.golangci-lint-* && touch $@
+.tools/golangci-lint: .tools/.golangci-lint-$(GOLANGCI_LINT_VERSION)
+	@echo "install golangci-lint $(GOLANGCI_LINT_VERSION) into .tools"
+	@GOBIN='$(CURDIR)/.tools' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+generate: ## run the code generators (mdatagen)
+	@go generate ./...
+
+GENERATED_IN := $(wildcard receiver processor extension connector internal cmd)
+generate-check: ## regenerate and fail, with the difference, if anything changed
+	@before=$$(mktemp -d) || exit 1; trap 'rm -rf "$$before"' EXIT; \
+	cp -R $(GENERATED_IN) "$$before"/ && $(MAKE) generate && \
+	for d in $(GENERATED_IN); do diff -ruN "$$before/$$d" "$$d" || stale=1; done; \
+	if [ -n "$${stale:-}" ]; then echo "generated files were out of date; they are regenerated, commit them"; exit 1; fi
+
+unit: build ## unit tests of all modules, and the compose file and the documents' configurations
+	@set -e; for m in $(MODULES); do \
+		echo "test $$m"; go test -C "$$m" $$(go list -C "$$m" ./... | grep -v '/test/e2e$$'); done
+
+# The detector needs a C compiler. demo-services and the components are what runs concurrently.
+race: ## unit tests under the race detector
+	@command -v $${CC:-cc} >/dev/null || { echo "the race detector needs a C compiler: install gcc or clang, or set CC"; exit 1; }
+	@set -e; for m in $(filter . demo-services,$(MODULES)); do \
+		echo "race $$m"; CGO_ENABLED=1 go test -C "$$m" -race ./...; done
+
+FUZZ_TIME ?= 10s
+fuzz-short: ## every fuzz target of the components for FUZZ_TIME (10s)
+	@set -e; grep -rn '^func Fuzz' --include='*_test.go' $(COMPONENT_DIRS) cmd | \
+	sed 's|^\(.*\)/[^/]*_test.go:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\).*|\1 \2|' | sort -u | \
+	while read -r dir name; do go test "./$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) || exit 1; done
+
+e2e: build bin/jaeger bin/shop bin/volume ## end to end: real RabbitMQ, real Jaeger, the real binary
+	@go test -C test -count=1 -timeout 15m ./e2e/...
+
+check-config: build ## the binary validates otelcol-config.yaml
+	@bin/otelcol-journey validate --config otelcol-config.yaml && echo "otelcol-config.yaml is valid"
+
+tidy-check: ## go.mod and go.sum of every module are tidy
+	@set -e; for m in $(MODULES) internal/tools; do echo "tidy $$m"; go mod tidy -C "$$m" -diff; done
+
+bench: build ## the whole collector beside tail_sampling and passthrough on the same load
+	@go run -C bench . $(BENCH_FLAGS)
+
+##@ Other
+.PHONY: clean help
+clean: ## remove everything builds, demos and tests left behind
+	@rm -rf _build bin .tools .run bench/out
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9\/-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
