@@ -1,0 +1,239 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// startTestBroker starts a broker we own, or skips.
+func startTestBroker(t *testing.T) *Broker {
+	t.Helper()
+	if os.Getenv("AMQP_URL") != "" {
+		t.Skip("AMQP_URL is set: the broker is not ours to kill")
+	}
+	if !CanStartBroker(t.Context()) {
+		t.Skip("no RabbitMQ here: start a Docker engine or install rabbitmq-server")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	b, err := StartBroker(ctx, BrokerSpec{Dir: t.TempDir(), NoInstall: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// eventually polls a condition of a real process until a deadline.
+func eventually(t *testing.T, what string, ready func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := poll(ctx, func() (bool, error) { return ready(), nil }); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// openChannel opens a channel that the test closes.
+func openChannel(t *testing.T, url string) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() }) // an error here says that the broker was killed
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch
+}
+
+// requireFirehose publishes to nowhere and wants to see the broker's copy.
+func requireFirehose(t *testing.T, url string) {
+	t.Helper()
+	ch := openChannel(t, url)
+	q, err := ch.QueueDeclare("", false, true, true, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.QueueBind(q.Name, "publish.#", "amq.rabbitmq.trace", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Publish("amq.topic", "any.key", false, false, amqp.Publishing{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a trace message", func() bool {
+		d, ok, err := ch.Get(q.Name, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok && d.RoutingKey == "publish.amq.topic"
+	})
+}
+
+// processesBelow lists the command lines of live processes whose environment
+// names dir: the broker's whole family, whoever their parent is by now.
+func processesBelow(t *testing.T, dir string) []string {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, path := range paths {
+		env, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(env), "HOME="+dir) {
+			continue // gone meanwhile, or not ours
+		}
+		cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		found = append(found, strings.ReplaceAll(string(cmdline), "\x00", " "))
+	}
+	return found
+}
+
+func TestBrokerTracesFromTheFirstSecondAndAfterARestart(t *testing.T) {
+	b := startTestBroker(t)
+	requireFirehose(t, b.URL)
+	if err := b.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	requireFirehose(t, b.URL)
+}
+
+func TestDurableQueueSurvivesAKill(t *testing.T) {
+	b := startTestBroker(t)
+	ch := openChannel(t, b.URL)
+	if _, err := ch.QueueDeclare("orders", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	confirm, err := ch.PublishWithDeferredConfirm("", "orders", false, false,
+		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("kept")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !confirm.Wait() {
+		t.Fatal("publish was not confirmed")
+	}
+	if err := b.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := handshake(b.URL); err == nil {
+		t.Fatal("a killed broker still answers")
+	}
+	if err := b.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again := openChannel(t, b.URL)
+	eventually(t, "the message of before the kill", func() bool {
+		d, ok, err := again.Get("orders", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok && string(d.Body) == "kept"
+	})
+}
+
+func TestTwoBrokersRunAtOnceAndStopLeavesNothing(t *testing.T) {
+	first, second := startTestBroker(t), startTestBroker(t)
+	for _, b := range []*Broker{first, second} {
+		requireFirehose(t, b.URL)
+	}
+	n, private := first.engine.(*node)
+	if !private {
+		t.Skip("the rest looks at the processes of an installed package")
+	}
+	if len(processesBelow(t, n.dir)) < 3 {
+		t.Fatalf("the family of a running broker: %q", processesBelow(t, n.dir))
+	}
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := processesBelow(t, n.dir); len(left) > 0 {
+		t.Errorf("processes after Stop: %q", left)
+	}
+	for _, port := range []int{n.ports.amqp, n.ports.epmd, n.ports.distribution} {
+		if !portFree(port) {
+			t.Errorf("port %d is still taken after Stop", port)
+		}
+	}
+	if err := handshake(second.URL); err != nil {
+		t.Errorf("the other broker suffered: %v", err)
+	}
+	if err := first.Stop(t.Context()); err != nil {
+		t.Errorf("a second Stop: %v", err)
+	}
+}
+
+func TestControlReachesTheBroker(t *testing.T) {
+	b := startTestBroker(t)
+	out, err := b.Control(t.Context(), "list_vhosts", "--silent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(out)) != "name\n/" && strings.TrimSpace(string(out)) != "/" {
+		t.Errorf("list_vhosts printed %q", out)
+	}
+}
+
+func TestBrokerThatCannotStartSaysWhy(t *testing.T) {
+	sbin := installedServer()
+	if sbin == "" || dockerEngine(t.Context()) != "" || os.Getenv("AMQP_URL") != "" {
+		t.Skip("looks at the log of an installed package")
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	port := taken.Addr().(*net.TCPAddr).Port
+	_, err = StartBroker(t.Context(), BrokerSpec{Dir: dir, Port: port})
+	if err == nil || !strings.Contains(err.Error(), "eaddrinuse") {
+		t.Errorf("got %v, want the broker's own words about the taken port", err)
+	}
+	if left := processesBelow(t, dir); len(left) > 0 {
+		t.Errorf("processes after a failed start: %q", left)
+	}
+}
+
+func TestStartEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	t.Setenv("AMQP_URL", fmt.Sprintf("amqp://guest:guest@127.0.0.1:%d/", mustFreePort(t)))
+	b, err := StartBroker(ctx, BrokerSpec{})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "AMQP_URL") {
+		t.Errorf("got %v, want the deadline and AMQP_URL", err)
+	}
+	if b.Owned() || !errors.Is(b.Kill(t.Context()), ErrNotOwned) || !errors.Is(b.Restart(t.Context()), ErrNotOwned) {
+		t.Error("a broker of AMQP_URL must not be ours to kill")
+	}
+}
+
+func mustFreePort(t *testing.T) int {
+	t.Helper()
+	port, err := FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}

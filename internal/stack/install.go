@@ -1,0 +1,78 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+)
+
+// policyFile is asked by Debian's packages before they start a service
+// (invoke-rc.d(8), deb-systemd-invoke(1p)); exit code 101 forbids it.
+const policyFile = "/usr/sbin/policy-rc.d"
+
+// canInstall says whether apt-get may be used: Debian or Ubuntu, as root.
+func canInstall() bool {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		return false
+	}
+	_, err := exec.LookPath("apt-get")
+	return err == nil
+}
+
+// installServer installs the distribution's rabbitmq-server. The package's own
+// service is kept from starting: what runs here is ours alone.
+func installServer(ctx context.Context, log io.Writer) (err error) {
+	began := time.Now()
+	fmt.Fprintln(log, "installing the package rabbitmq-server with apt-get")
+	allow, err := forbidServices()
+	if err != nil {
+		return fmt.Errorf("keep the package's service from starting: %w", err)
+	}
+	defer func() { err = errors.Join(err, allow()) }()
+
+	install := []string{"install", "-y", "--no-install-recommends", "rabbitmq-server"}
+	if err := aptGet(ctx, install...); err != nil {
+		fmt.Fprintln(log, "the package lists are old or missing: apt-get update")
+		if err := aptGet(ctx, "update"); err != nil {
+			return err
+		}
+		if err := aptGet(ctx, install...); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(log, "installed rabbitmq-server in %s\n", time.Since(began).Round(time.Second))
+	return nil
+}
+
+// forbidServices writes the policy unless the machine has one of its own, and
+// returns what takes it away again.
+func forbidServices() (func() error, error) {
+	f, err := os.OpenFile(policyFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if errors.Is(err, os.ErrExist) {
+		return func() error { return nil }, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.WriteString("#!/bin/sh\nexit 101\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, errors.Join(err, os.Remove(policyFile))
+	}
+	return func() error { return os.Remove(policyFile) }, nil
+}
+
+func aptGet(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	cmd.SysProcAttr = childAttributes()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		const maxQuoted = 2000
+		return fmt.Errorf("apt-get %s: %w: %s", args[0], err, out[max(0, len(out)-maxQuoted):])
+	}
+	return nil
+}
