@@ -28,7 +28,7 @@ MODULES := $(patsubst %/go.mod,%,$(wildcard ./go.mod demo-services/go.mod bench/
 COMPONENT_DIRS := $(wildcard receiver processor extension connector internal)
 COMPONENT_SOURCES := $(shell find $(COMPONENT_DIRS) -path internal/tools -prune -o -path internal/stack -prune \
 	-o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
-SHOP_SOURCES := $(shell find demo-services -type f \( -name '*.go' -o -name 'go.*' \) ! -name '*_test.go')
+SHOP_SOURCES := $(shell find $(wildcard demo-services) -type f \( -name "*.go" -o -name "go.*" \) ! -name "*_test.go" 2>/dev/null)
 
 ##@ Run it
 .PHONY: demo up down
@@ -44,9 +44,11 @@ down: bin/demo ## stop what `make up` started
 build: bin/otelcol-journey ## the collector: bin/otelcol-journey
 
 # ocb writes the main package; run from the repository's root, because it resolves `path: .` from there.
-_build/go.mod: builder-config.yaml go.mod internal/tools/go.mod
-	@echo "generate _build from builder-config.yaml"
-	@$(TOOL) builder --config builder-config.yaml --skip-compilation $(QUIET_OCB)
+# BUILDER_CONFIG builds a distribution of your own from the same sources.
+BUILDER_CONFIG ?= builder-config.yaml
+_build/go.mod: $(BUILDER_CONFIG) go.mod internal/tools/go.mod
+	@echo "generate _build from $(BUILDER_CONFIG)"
+	@out=$$($(TOOL) builder --config $(BUILDER_CONFIG) --skip-compilation 2>&1) || { echo "$$out"; exit 1; }
 	@touch $@
 
 # -mod=mod: a component may begin to import a package that _build/go.mod does not list yet.
