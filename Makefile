@@ -28,7 +28,7 @@ MODULES := $(patsubst %/go.mod,%,$(wildcard ./go.mod demo-services/go.mod bench/
 COMPONENT_DIRS := $(wildcard receiver processor extension connector internal)
 COMPONENT_SOURCES := $(shell find $(COMPONENT_DIRS) -path internal/tools -prune -o -path internal/stack -prune \
 	-o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
-SHOP_SOURCES := $(shell find $(wildcard demo-services) -type f \( -name "*.go" -o -name "go.*" \) ! -name "*_test.go" 2>/dev/null)
+SHOP_SOURCES := $(shell find demo-services -type f \( -name "*.go" -o -name "go.*" \) ! -name "*_test.go" 2>/dev/null)
 
 ##@ Run it
 .PHONY: demo up down
