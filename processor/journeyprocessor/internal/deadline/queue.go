@@ -1,0 +1,45 @@
+// Package deadline keeps things by the time they are due.
+package deadline
+
+import "time"
+
+// Queue hands out what is due. It is a timing wheel without a horizon: adding
+// takes constant time, and so does each thing handed out, whether it waits a
+// second or half an hour. Nothing can be taken out early: an owner whose thing
+// was decided or moved ignores it when it comes up. One goroutine at a time.
+type Queue[T any] struct {
+	tick  time.Duration
+	slots map[int64][]T
+	next  int64 // the first slot that has not been handed out
+}
+
+// New makes a queue that hands things out at most one tick after they are due.
+func New[T any](tick time.Duration, now time.Time) *Queue[T] {
+	q := &Queue[T]{tick: tick, slots: make(map[int64][]T)}
+	q.next = q.slot(now)
+	return q
+}
+
+// Add puts v in to be handed out at at or up to a tick later; at the next call
+// of Due if that has passed. It returns v's slot, by which an owner can tell
+// the newest of several entries for one thing.
+func (q *Queue[T]) Add(at time.Time, v T) (slot int64) {
+	slot = max(q.slot(at)+1, q.next)
+	q.slots[slot] = append(q.slots[slot], v)
+	return slot
+}
+
+// Due calls f with everything that is due, in the order of its slots. F may
+// call Add.
+func (q *Queue[T]) Due(now time.Time, f func(slot int64, v T)) {
+	for last := q.slot(now); q.next <= last; {
+		slot := q.next
+		q.next++
+		for _, v := range q.slots[slot] {
+			f(slot, v)
+		}
+		delete(q.slots, slot)
+	}
+}
+
+func (q *Queue[T]) slot(at time.Time) int64 { return at.UnixNano() / int64(q.tick) }

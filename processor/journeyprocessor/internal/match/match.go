@@ -1,0 +1,148 @@
+// Package match says which of a fixed list of conditions a span fulfils.
+//
+// Every condition of the configuration (journeys, steps, rules) is compiled
+// into one Set. A span is held against the whole set once, when it arrives;
+// what held is kept as Bits, and nobody looks at the span again.
+package match
+
+import (
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// Condition holds for a span that fulfils all of its fields; an empty field
+// asks for nothing. Texts are compared as a whole and letter by letter, "*"
+// stands for any run of characters.
+type Condition struct {
+	Service    string
+	Span       string
+	Kind       *ptrace.SpanKind
+	Status     *ptrace.StatusCode
+	Attributes map[string]string // looked up on the span, then on its resource
+	Root       bool              // the span has no parent
+}
+
+// Index is a condition's place in its Set.
+type Index int
+
+// Set is a compiled list of conditions. It does not change after its last Add
+// and may then be used by any number of goroutines.
+type Set struct {
+	conditions []compiled
+}
+
+type compiled struct {
+	service, span text
+	kind          *ptrace.SpanKind
+	status        *ptrace.StatusCode
+	attributes    []attribute
+	root          bool
+}
+
+type attribute struct {
+	key   string
+	value text
+}
+
+// Add appends a condition and returns its place.
+func (s *Set) Add(c Condition) Index {
+	cc := compiled{
+		service: newText(c.Service), span: newText(c.Span),
+		kind: c.Kind, status: c.Status, root: c.Root,
+	}
+	for k, v := range c.Attributes {
+		cc.attributes = append(cc.attributes, attribute{key: k, value: newText(v)})
+	}
+	s.conditions = append(s.conditions, cc)
+	return Index(len(s.conditions) - 1)
+}
+
+// Len is the number of conditions.
+func (s *Set) Len() int { return len(s.conditions) }
+
+// Candidates are the conditions that spans of one resource can still fulfil.
+type Candidates struct {
+	set      *Set
+	resource pcommon.Map
+	left     []Index
+}
+
+// ForResource fills c with what spans of this resource can fulfil; c's memory
+// is used again. It is not for concurrent use.
+func (s *Set) ForResource(service string, resource pcommon.Map, c *Candidates) {
+	c.set, c.resource, c.left = s, resource, c.left[:0]
+	for i := range s.conditions {
+		if s.conditions[i].service.matches(service) {
+			c.left = append(c.left, Index(i))
+		}
+	}
+}
+
+// Held sets in bits each condition that this one span fulfils.
+func (c *Candidates) Held(span ptrace.Span, bits *Bits) {
+	for _, i := range c.left {
+		if !bits.Has(i) && c.set.conditions[i].holds(span, c.resource) {
+			bits.Set(i)
+		}
+	}
+}
+
+func (c *compiled) holds(span ptrace.Span, resource pcommon.Map) bool {
+	if c.root && !span.ParentSpanID().IsEmpty() ||
+		c.kind != nil && span.Kind() != *c.kind ||
+		c.status != nil && span.Status().Code() != *c.status ||
+		!c.span.matches(span.Name()) {
+		return false
+	}
+	for _, a := range c.attributes {
+		value, ok := span.Attributes().Get(a.key)
+		if !ok {
+			value, ok = resource.Get(a.key)
+		}
+		if !ok || !a.value.matchesValue(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// text is a pattern, cut at its stars. A nil text matches everything.
+type text []string
+
+func newText(pattern string) text {
+	if pattern == "" {
+		return nil
+	}
+	return strings.Split(pattern, "*")
+}
+
+func (t text) matchesValue(v pcommon.Value) bool {
+	if v.Type() == pcommon.ValueTypeStr {
+		return t.matches(v.Str())
+	}
+	return t.matches(v.AsString())
+}
+
+func (t text) matches(s string) bool {
+	if t == nil {
+		return true
+	}
+	last := len(t) - 1
+	if last == 0 {
+		return s == t[0]
+	}
+	if !strings.HasPrefix(s, t[0]) {
+		return false
+	}
+	s = s[len(t[0]):]
+	for _, part := range t[1:last] {
+		at := strings.Index(s, part)
+		if at < 0 {
+			return false
+		}
+		s = s[at+len(part):]
+	}
+	return strings.HasSuffix(s, t[last])
+}
