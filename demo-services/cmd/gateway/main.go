@@ -1,0 +1,13 @@
+// Command gateway is one service of the demo shop; README.md has the map.
+package main
+
+import (
+	"os"
+
+	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/app"
+	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/gateway"
+)
+
+func main() {
+	os.Exit(app.Main("gateway", gateway.Build))
+}
