@@ -1,5 +1,13 @@
 package amqptracereceiver
 
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
 const (
 	eventPublish = "publish"
 	eventDeliver = "deliver"
@@ -7,3 +15,189 @@ const (
 	// defaultExchangeName is what RabbitMQ's tools and the semantic conventions call the exchange named "".
 	defaultExchangeName = "amq.default"
 )
+
+// Where the times of a span come from (attribute amqp.time_source).
+const (
+	timeFromBroker   = "broker"   // the broker wrote header timestamp_in_ms when the message came in
+	timeFromPair     = "paired"   // publish and delivery both seen here, on this receiver's clock
+	timeFromReceiver = "receiver" // when the message reached this receiver
+)
+
+// event is what one message told us: that the broker took a message in, or handed one out.
+// It holds everything its span needs, and nothing of the message's body.
+type event struct {
+	kind       string // eventPublish or eventDeliver
+	context    spanContext
+	node       string
+	vhost      string
+	exchange   string // as the broker names it, so "" is the default exchange
+	routingKey string
+	queue      string // of a delivery
+	user       string
+	connection string
+
+	messageID     string
+	correlationID string
+	bodyBytes     uint64
+	brokerTime    time.Time // zero if the broker does not stamp messages
+
+	// routed holds the queues a published message was routed to, without our own.
+	routed      []string
+	routedKnown bool // false for a tap, which cannot know
+
+	redelivered bool
+	attempt     int64 // 0 is the first delivery of the message
+	deaths      []death
+
+	// start to end is the time in the queue if inQueue is set; otherwise both are the same instant.
+	start, end time.Time
+	inQueue    bool
+	timeSource string
+}
+
+// death is one entry of the x-death header: a queue gave the message up.
+type death struct {
+	queue    string
+	exchange string
+	reason   string
+	count    int64
+	at       time.Time // whole seconds; the first time for this queue and reason
+}
+
+// skipReason says why a message gives no span; skipNothing is the empty one.
+type skipReason string
+
+const (
+	skipNothing   skipReason = ""
+	skipNoContext skipReason = "no_context"
+	skipUnsampled skipReason = "unsampled"
+	skipOwnQueue  skipReason = "own_queue"
+	skipMalformed skipReason = "malformed"
+)
+
+// decoder reads what every source has in common: properties and headers of the original message.
+type decoder struct {
+	propagators []propagator
+	maxText     int // bytes
+	// skipUnsampled leaves out messages of traces that nobody records.
+	skipUnsampled bool
+	// malformed counts, by propagator, contexts that were there but unusable. The intake empties it.
+	malformed map[string]int64
+}
+
+// context decides on the cheapest grounds first whether the message gives a span at all.
+func (dec *decoder) context(headers amqp.Table, e *event) skipReason {
+	for _, p := range dec.propagators {
+		c, present := p.extract(headers)
+		if c.valid() {
+			e.context = c
+			if dec.skipUnsampled && !c.sampled() {
+				return skipUnsampled
+			}
+			return skipNothing
+		}
+		if present {
+			dec.malformed[p.name()]++
+		}
+	}
+	return skipNoContext
+}
+
+// headers reads what the broker itself keeps in the original message's headers.
+func (dec *decoder) headers(headers amqp.Table, e *event) {
+	if ms, ok := headers["timestamp_in_ms"].(int64); ok && ms >= minBrokerMillis && ms < maxBrokerMillis {
+		e.brokerTime = time.UnixMilli(ms)
+	}
+	if e.kind != eventDeliver {
+		e.attempt = deathCount(dec.deaths(headers))
+		return
+	}
+	e.deaths = dec.deaths(headers)
+	deliveries, counted := integer(headers["x-delivery-count"])
+	if !counted && e.redelivered {
+		deliveries = 1
+	}
+	e.attempt = max(deliveries, 0) + deathCount(e.deaths)
+}
+
+// A time in milliseconds outside of 2001 to 2286 was not meant as one.
+const (
+	minBrokerMillis = 1_000_000_000_000
+	maxBrokerMillis = 10_000_000_000_000
+)
+
+// maxDeaths bounds what one message's x-death can make of a span. The broker keeps one entry for
+// each queue and reason, newest first.
+const maxDeaths = 32
+
+func (dec *decoder) deaths(headers amqp.Table) []death {
+	entries, _ := headers["x-death"].([]any)
+	if len(entries) == 0 {
+		return nil
+	}
+	deaths := make([]death, 0, min(len(entries), maxDeaths))
+	for _, entry := range entries[:min(len(entries), maxDeaths)] {
+		t, ok := entry.(amqp.Table)
+		if !ok {
+			continue
+		}
+		d := death{queue: dec.text(t["queue"]), exchange: dec.text(t["exchange"]), reason: dec.text(t["reason"])}
+		d.count, _ = integer(t["count"])
+		d.at, _ = t["time"].(time.Time)
+		deaths = append(deaths, d)
+	}
+	return deaths
+}
+
+func deathCount(deaths []death) (sum int64) {
+	for _, d := range deaths {
+		sum += max(d.count, 0)
+	}
+	return sum
+}
+
+// text takes a string over from a stranger: bounded, and valid UTF-8, because one bad string would make
+// a whole export request unacceptable.
+func (dec *decoder) text(value any) string {
+	s := text(value)
+	if len(s) > dec.maxText {
+		cut := dec.maxText
+		for cut > 0 && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = strings.Clone(s[:cut]) // lets go of the rest
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return s
+}
+
+// first is the first string of an array.
+func (dec *decoder) first(value any) string {
+	if list, ok := value.([]any); ok && len(list) > 0 {
+		return dec.text(list[0])
+	}
+	return ""
+}
+
+// integer accepts every integer type an AMQP table can hold.
+func integer(value any) (int64, bool) {
+	switch v := value.(type) {
+	case int64:
+		return v, true
+	case int32:
+		return int64(v), true
+	case int16:
+		return int64(v), true
+	case int8:
+		return int64(v), true
+	case uint32:
+		return int64(v), true
+	case uint16:
+		return int64(v), true
+	case byte:
+		return int64(v), true
+	}
+	return 0, false
+}

@@ -2,48 +2,138 @@ package amqptracereceiver
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
+
+	"github.com/otelcol-journey/otelcol-journey/receiver/amqptracereceiver/internal/metadata"
 )
 
+// tracesReceiver supervises one run loop: connect, declare, consume, and again from the start
+// whenever that ends. It never gives up; a broker that is down is a state, not an error of Start.
 type tracesReceiver struct {
-	cfg    *Config
-	next   consumer.Traces
-	logger *zap.Logger
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
+	cfg      *Config
+	logger   *zap.Logger
+	pipeline *pipeline
+
+	stop  context.CancelFunc // no new deliveries, settle what is here
+	abort context.CancelFunc // end calls into the pipeline and the broker as well
+	wg    sync.WaitGroup
 }
 
 func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces) (*tracesReceiver, error) {
-	return &tracesReceiver{cfg: cfg, next: next, logger: set.Logger}, nil
+	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID: set.ID, Transport: "amqp", ReceiverCreateSettings: set, LongLivedCtx: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	builder, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	dec := newDecoder(cfg)
+	r := &tracesReceiver{cfg: cfg, logger: set.Logger}
+	r.pipeline = &pipeline{
+		source:    newSource(cfg, dec),
+		decoder:   dec,
+		clock:     &clock{pairs: newPairs(cfg.Limits)},
+		builder:   &spanBuilder{serviceName: cfg.Spans.ServiceName},
+		next:      next,
+		obs:       obs,
+		telemetry: newTelemetry(builder),
+		retry:     cfg.ErrorBackoff,
+		maxHold:   cfg.Limits.MaxHold,
+	}
+	r.pipeline.stopping, r.stop = context.WithCancel(context.Background())
+	r.pipeline.aborted, r.abort = context.WithCancel(context.Background())
+	return r, nil
 }
 
-// Start connects in the background.
-func (r *tracesReceiver) Start(context.Context, component.Host) error {
-	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
-	r.wg.Go(func() {
-		conn, err := amqp.DialConfig(r.cfg.Connection.Endpoints[0], amqp.Config{})
+// Start begins to connect and returns. Whether a broker answers shows in the component's status.
+func (r *tracesReceiver) Start(_ context.Context, host component.Host) error {
+	endpoints := make([]endpoint, len(r.cfg.Connection.Endpoints))
+	for i, text := range r.cfg.Connection.Endpoints {
+		e, err := parseEndpoint(text)
 		if err != nil {
-			r.logger.Warn("connect", zap.Error(err))
+			return fmt.Errorf("connection::endpoints[%d] %w", i, err)
+		}
+		if !e.tls && !e.loopback() {
+			r.logger.Warn("the password crosses the network unencrypted: use amqps", zap.Stringer("endpoint", e))
+		}
+		endpoints[i] = e
+	}
+	r.wg.Go(func() { r.run(host, endpoints) })
+	return nil
+}
+
+// Shutdown stops reading, hands over and settles what is here, and closes the connection. If ctx
+// ends first it cuts everything off; what is unsettled then stays with the broker.
+func (r *tracesReceiver) Shutdown(ctx context.Context) error {
+	r.stop()
+	defer r.abort()
+	done := make(chan struct{})
+	go func() {
+		r.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		r.pipeline.telemetry.Shutdown()
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop reading: %w", ctx.Err())
+	}
+}
+
+// run goes through epochs: one connection each, with everything that belongs to it.
+func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
+	wait := newBackoff(r.cfg.Reconnect)
+	caution := readNormally
+	for attempt := 0; ; attempt++ {
+		e := epoch{tracesReceiver: r, host: host, endpoint: endpoints[attempt%len(endpoints)], caution: caution}
+		began := time.Now()
+		err := e.run()
+		r.pipeline.telemetry.ReceiverAmqpTraceConnected.Record(context.Background(), 0)
+		if r.pipeline.stopping.Err() != nil {
+			r.logIfLeftBehind(err)
 			return
 		}
-		<-ctx.Done()
-		_ = conn.Close()
-	})
-	return nil
+		if e.handled > 0 || time.Since(began) > r.cfg.Reconnect.MaxInterval {
+			wait.Reset()
+		}
+		caution = caution.after(err, e.handled, r.cfg.Queue.Durable)
+		if !r.pauseAfter(host, e.endpoint, err, wait.NextBackOff()) {
+			return
+		}
+	}
 }
 
-// Shutdown ends the connection.
-func (r *tracesReceiver) Shutdown(context.Context) error {
-	if r.stop != nil {
-		r.stop()
+// pauseAfter reports the end of an epoch and waits before the next one; false means stop.
+func (r *tracesReceiver) pauseAfter(host component.Host, at endpoint, err error, pause time.Duration) bool {
+	if needsOperator(err) {
+		longest := r.cfg.Reconnect.MaxInterval
+		pause = newBackoff(BackoffConfig{InitialInterval: longest, MaxInterval: longest}).NextBackOff()
 	}
-	r.wg.Wait()
-	return nil
+	if errors.Is(err, errTookUnreadable) {
+		r.pipeline.telemetry.ReceiverAmqpTracePoisonDiscarded.Add(context.Background(), 1)
+	}
+	r.pipeline.telemetry.reconnect(context.Background(), reconnectReason(err))
+	r.logger.Warn("not reading from the broker", zap.Error(err), zap.Stringer("endpoint", at), zap.Duration("again_in", pause))
+	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+	return sleep(r.pipeline.stopping, pause)
+}
+
+func (r *tracesReceiver) logIfLeftBehind(err error) {
+	if err != nil {
+		r.logger.Warn("stopped with messages unsettled; the broker keeps those of a durable queue", zap.Error(err))
+	}
 }

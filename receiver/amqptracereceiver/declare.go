@@ -1,0 +1,55 @@
+package amqptracereceiver
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// declare makes the own queue, binds it, and returns its name. It works on a channel of its own,
+// because the broker closes a channel on which something is refused.
+func (s *session) declare(cfg QueueConfig, bindings []binding) (string, error) {
+	channel, err := s.conn.Channel()
+	if err != nil {
+		return "", fmt.Errorf("open channel: %w", err)
+	}
+	name := queueName(cfg)
+	if _, err := channel.QueueDeclare(name, cfg.Durable, false, !cfg.Durable, false, queueArguments(cfg)); err != nil {
+		return "", fmt.Errorf("declare queue %q: %w", name, err)
+	}
+	for _, b := range bindings {
+		if err := channel.QueueBind(name, b.key, b.exchange, false, b.args); err != nil {
+			return "", fmt.Errorf("bind queue %q to exchange %q with key %q: %w", name, b.exchange, b.key, err)
+		}
+	}
+	if err := channel.Close(); err != nil {
+		return "", fmt.Errorf("close channel: %w", err)
+	}
+	return name, nil
+}
+
+// queueName ends an exclusive queue's name with something new each time: for a while after a lost
+// connection the broker still locks the old name.
+func queueName(cfg QueueConfig) string {
+	if cfg.Durable {
+		return cfg.Name
+	}
+	return cfg.Name + "." + rand.Text()[:12]
+}
+
+// queueArguments bound the queue so that it costs the broker little and its publishers nothing. The
+// type is stated because a vhost's default may be another one; a quorum queue would drop messages
+// after 20 redeliveries. What is neither exclusive nor durable is refused since RabbitMQ 4.3.
+func queueArguments(cfg QueueConfig) amqp.Table {
+	arguments := amqp.Table{
+		amqp.QueueTypeArg:        amqp.QueueTypeClassic,
+		amqp.QueueMaxLenArg:      int64(cfg.MaxLength),
+		amqp.QueueMaxLenBytesArg: cfg.MaxLengthBytes,
+		amqp.QueueOverflowArg:    "drop-head",
+	}
+	if cfg.Durable {
+		arguments[amqp.QueueTTLArg] = cfg.Expires.Milliseconds()
+	}
+	return arguments
+}

@@ -1,0 +1,177 @@
+package amqptracereceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
+)
+
+// intake owns the deliveries of one subscription from their arrival until they are settled, and
+// decides their fate. They are settled together, in the order in which they came:
+//
+//	accepted by the pipeline             acknowledged
+//	no span (no context, unsampled, …)   acknowledged with the batch, counted by reason
+//	refused for good                     acknowledged, spans counted as rejected
+//	refused for the moment               held, offered again with backoff; after max_hold back to the queue
+//	stopping while refused               left unsettled: the broker keeps a durable queue's for the next start
+//
+// It is used by the run loop's goroutine only.
+type intake struct {
+	shared *pipeline
+	acker  amqp.Acknowledger
+	// ackEvery is how many deliveries are settled together.
+	ackEvery int
+
+	events    []event // the spans of the unsettled deliveries
+	unsettled int
+	lastTag   uint64
+	handled   int64 // deliveries settled
+	// drainedAt is when nothing was waiting here: no unsettled delivery can have come before.
+	drainedAt time.Time
+}
+
+// pipeline is what every intake uses: where events come from and where spans go. It outlives
+// connections and is owned by the run loop's goroutine.
+type pipeline struct {
+	source    source
+	decoder   *decoder
+	clock     *clock
+	builder   *spanBuilder
+	next      consumer.Traces
+	obs       *receiverhelper.ObsReport
+	telemetry *telemetry
+	retry     BackoffConfig
+	maxHold   time.Duration
+	// stopping ends waiting: nothing is held over a shutdown. aborted ends calls into the pipeline.
+	stopping context.Context
+	aborted  context.Context
+}
+
+var (
+	// errRefused: the pipeline will never take these spans.
+	errRefused = errors.New("pipeline refused the spans for good")
+	// errHeldTooLong: all unsettled deliveries have to go back to the queue, before the broker closes
+	// the channel for an acknowledgement that does not come.
+	errHeldTooLong = errors.New("pipeline has refused the spans for too long")
+	// errStopping: shutdown found the pipeline refusing.
+	errStopping = errors.New("stopping")
+)
+
+func newIntake(shared *pipeline, acker amqp.Acknowledger, ackEvery int) *intake {
+	return &intake{
+		shared:    shared,
+		acker:     acker,
+		ackEvery:  ackEvery,
+		events:    make([]event, 0, ackEvery),
+		drainedAt: time.Now(),
+	}
+}
+
+// take looks at one delivery and keeps what its span needs. It is unsettled from now on.
+func (in *intake) take(d *amqp.Delivery, now time.Time) {
+	in.unsettled++
+	in.lastTag = d.DeliveryTag
+	in.events = append(in.events, event{})
+	e := &in.events[len(in.events)-1]
+	skip := in.shared.source.decode(d, e)
+	in.shared.telemetry.took(e.kind, skip, d.Redelivered)
+	if skip != skipNothing {
+		in.events = in.events[:len(in.events)-1]
+		return
+	}
+	in.shared.clock.stamp(e, now, d.Redelivered)
+}
+
+func (in *intake) full() bool { return in.unsettled >= in.ackEvery }
+
+// settle hands the spans over and then settles their deliveries. Whatever the error, what is still
+// unsettled has to go back to the queue: the subscription is at its end.
+func (in *intake) settle() error {
+	if in.unsettled == 0 {
+		return nil
+	}
+	switch err := in.offer(); {
+	case errors.Is(err, errRefused):
+		in.shared.telemetry.rejected += int64(len(in.events))
+	case err != nil:
+		return err
+	default:
+		in.shared.telemetry.built(in.events)
+	}
+	if err := in.acker.Ack(in.lastTag, true); err != nil {
+		return fmt.Errorf("acknowledge %d deliveries: %w", in.unsettled, err)
+	}
+	in.handled += int64(in.unsettled)
+	in.shared.report(in.unsettled)
+	clear(in.events) // let go of their strings
+	in.events, in.unsettled = in.events[:0], 0
+	return nil
+}
+
+// offer hands the spans over until the pipeline has given a final answer, or there is no more time.
+// The spans are built anew for each attempt, because the pipeline may have changed or emptied them.
+func (in *intake) offer() error {
+	if len(in.events) == 0 {
+		return nil
+	}
+	p := in.shared
+	wait := newBackoff(p.retry)
+	ctx := p.obs.StartTracesOp(p.aborted)
+	for {
+		err := p.next.ConsumeTraces(ctx, p.builder.build(in.events))
+		final := finalAnswer(err)
+		if err != nil && final == nil {
+			final = in.pause(wait.NextBackOff())
+		}
+		if err == nil || final != nil {
+			p.obs.EndTracesOp(ctx, p.source.name(), len(in.events), err)
+			return final
+		}
+		p.telemetry.ReceiverAmqpTraceRetries.Add(ctx, 1) // at once: a batch may be held for long
+	}
+}
+
+// finalAnswer is nil if there is none yet, and if there was no error.
+func finalAnswer(err error) error {
+	if consumererror.IsPermanent(err) {
+		return errRefused
+	}
+	return nil
+}
+
+// pause waits before the next attempt, unless there is none.
+func (in *intake) pause(d time.Duration) error {
+	if time.Since(in.drainedAt)+d > in.shared.maxHold {
+		return errHeldTooLong
+	}
+	if !sleep(in.shared.stopping, d) {
+		return errStopping
+	}
+	return nil
+}
+
+// sleep returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func newBackoff(cfg BackoffConfig) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = cfg.InitialInterval
+	b.MaxInterval = cfg.MaxInterval
+	return b
+}
