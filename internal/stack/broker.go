@@ -61,6 +61,7 @@ type engine interface {
 	start(ctx context.Context) error
 	// ended is closed when the broker of the last start is no longer running.
 	ended() <-chan struct{}
+	pid() int
 	// reason explains an end nobody asked for.
 	reason() error
 	// kill ends the broker at once, keeping its data.
@@ -76,7 +77,10 @@ type engine interface {
 func StartBroker(ctx context.Context, spec BrokerSpec) (*Broker, error) {
 	if url := os.Getenv("AMQP_URL"); url != "" {
 		b := &Broker{URL: url, Origin: "AMQP_URL"}
-		return b, b.awaitReady(ctx, nil)
+		if err := b.awaitReady(ctx, nil); err != nil {
+			return nil, fmt.Errorf("start broker: %w", err)
+		}
+		return b, nil
 	}
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
@@ -141,6 +145,24 @@ func CanStartBroker(ctx context.Context) bool {
 
 // Owned is false for a broker of AMQP_URL.
 func (b *Broker) Owned() bool { return b.engine != nil }
+
+// Exited is closed when the broker of the last start is no longer running. It
+// is nil, and so never closed, for a broker of AMQP_URL.
+func (b *Broker) Exited() <-chan struct{} {
+	if !b.Owned() {
+		return nil
+	}
+	return b.engine.ended()
+}
+
+// PID is the process to kill for a crash of the broker: the Erlang machine, or
+// the client of its container. 0 for a broker of AMQP_URL.
+func (b *Broker) PID() int {
+	if !b.Owned() {
+		return 0
+	}
+	return b.engine.pid()
+}
 
 func (b *Broker) start(ctx context.Context) error {
 	if err := b.engine.start(ctx); err != nil {

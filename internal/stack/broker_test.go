@@ -220,12 +220,18 @@ func TestStartEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	t.Setenv("AMQP_URL", fmt.Sprintf("amqp://guest:guest@127.0.0.1:%d/", mustFreePort(t)))
-	b, err := StartBroker(ctx, BrokerSpec{})
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "AMQP_URL") {
+	if _, err := StartBroker(ctx, BrokerSpec{}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "AMQP_URL") {
 		t.Errorf("got %v, want the deadline and AMQP_URL", err)
 	}
+}
+
+func TestBrokerOfAnotherIsNotOursToKill(t *testing.T) {
+	b := &Broker{Origin: "AMQP_URL"}
 	if b.Owned() || !errors.Is(b.Kill(t.Context()), ErrNotOwned) || !errors.Is(b.Restart(t.Context()), ErrNotOwned) {
 		t.Error("a broker of AMQP_URL must not be ours to kill")
+	}
+	if err := b.Stop(t.Context()); err != nil {
+		t.Errorf("leaving it alone: %v", err)
 	}
 }
 

@@ -75,6 +75,8 @@ func (c *container) start(ctx context.Context) error {
 
 func (c *container) ended() <-chan struct{} { return c.client.Exited() }
 
+func (c *container) pid() int { return c.client.PID() }
+
 func (c *container) reason() error { return c.client.earlyEnd() }
 
 // kill also removes the container (--rm), so that its name is free again.

@@ -170,6 +170,8 @@ func portOpen(address string) bool {
 
 func (n *node) ended() <-chan struct{} { return n.server.Exited() }
 
+func (n *node) pid() int { return n.server.PID() }
+
 func (n *node) reason() error { return n.server.earlyEnd() }
 
 func (n *node) kill(context.Context) error {
