@@ -1,3 +1,29 @@
+// Package journeyprocessor tail-samples user journeys.
+//
+// A span's way through it, one file a step:
+//
+//	factory.go    one engine for the traces and the logs pipeline of an id
+//	engine.go     what runs, and how it starts and stops
+//	ingest.go     ConsumeTraces: a batch becomes one part per trace
+//	  fragment.go   facts from the decoded spans, bytes from the encoded ones
+//	  headers.go    resources and scopes, held once however many spans share them
+//	  buffer.go     the one account of memory, and the answer to "full"
+//	logs.go       ConsumeLogs: the same for log records
+//	assemble.go   a shard adds parts to their traces and knows their deadlines
+//	decide.go     a shard decides, remembers the decision, and parts with the spans
+//	release.go    kept spans leave in batches, and are retried until accepted
+//	  tag.go        what is written on them
+//	telemetry.go  what is counted on the way
+//
+// Under internal/ lies what needs neither clock nor pipeline: facts (the
+// summary of a trace), match (conditions on spans), policy (name, outcome,
+// deadline and decision), weight (thresholds and randomness), deadline (who is
+// due), memory (what was decided), wire (OTLP bytes).
+//
+// Ownership: a batch is only read, so it stays the caller's. A part belongs to
+// the goroutine that has it: the caller's, then the shard's, then a release
+// goroutine's. A shard's traces, deadlines and memory of decisions have one
+// owner, the shard's goroutine, and need no lock. Accounts are atomics.
 package journeyprocessor
 
 //go:generate go tool -modfile=../../internal/tools/go.mod mdatagen metadata.yaml

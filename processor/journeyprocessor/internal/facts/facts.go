@@ -37,6 +37,7 @@ type Span struct {
 	ID            SpanID
 	Service, Name string
 	Start, End    uint64
+	Failed        bool // it has error status
 }
 
 // before orders spans by start; equal starts by id, so that the order does not
@@ -105,6 +106,7 @@ func (f *Facts) Add(r Resource, span ptrace.Span) {
 	seen := Span{
 		ID: NewSpanID(span.SpanID()), Service: r.Service, Name: span.Name(),
 		Start: uint64(span.StartTimestamp()), End: uint64(span.EndTimestamp()),
+		Failed: span.Status().Code() == ptrace.StatusCodeError,
 	}
 	parent := NewSpanID(span.ParentSpanID())
 	f.addTimes(seen.Start, seen.End)
@@ -134,7 +136,7 @@ func earlier(old, seen *Span) *Span {
 }
 
 func (f *Facts) addFault(r Resource, span ptrace.Span, seen *Span) {
-	if span.Status().Code() != ptrace.StatusCodeError {
+	if !seen.Failed {
 		return
 	}
 	fault := &f.Error

@@ -1,0 +1,239 @@
+package journeyprocessor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/config/configretry"
+	"go.opentelemetry.io/collector/confmap"
+)
+
+// Config is what a user writes under `journey:`.
+type Config struct {
+	// Journeys gives names to what one user action sets off. The first whose
+	// match holds for any span of a trace gives it its name; a trace without
+	// one is named "<root service> <root span>".
+	Journeys   []JourneyConfig  `mapstructure:"journeys"`
+	Completion CompletionConfig `mapstructure:"completion"`
+	Outcome    OutcomeConfig    `mapstructure:"outcome"`
+	Sampling   SamplingConfig   `mapstructure:"sampling"`
+	Buffer     BufferConfig     `mapstructure:"buffer"`
+	Decisions  DecisionsConfig  `mapstructure:"decisions"`
+	Release    ReleaseConfig    `mapstructure:"release"`
+	Logs       LogsConfig       `mapstructure:"logs"`
+	Telemetry  TelemetryConfig  `mapstructure:"telemetry"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// JourneyConfig is one named journey.
+type JourneyConfig struct {
+	Name  string      `mapstructure:"name"`
+	Match MatchConfig `mapstructure:"match"`
+	// Steps are parts without which the journey is incomplete. It waits for
+	// them as for anything else that is missing.
+	Steps []StepConfig `mapstructure:"steps"`
+}
+
+// StepConfig is one step of a journey.
+type StepConfig struct {
+	Name  string      `mapstructure:"name"`
+	Match MatchConfig `mapstructure:"match"`
+}
+
+// CompletionConfig says how long a trace waits for its decision.
+type CompletionConfig struct {
+	// Quiet is how long nothing new must have arrived of a trace of which
+	// nothing is missing. It should be longer than the services' export
+	// interval (5 s for the SDKs' batch span processor).
+	Quiet time.Duration `mapstructure:"quiet"`
+	// MissingWait is how long after its last span a trace waits while its
+	// root, a parent or a step is missing.
+	MissingWait time.Duration `mapstructure:"missing_wait"`
+	// MessageWait is how long after its last span a trace waits while a
+	// message that amqp_trace saw published has not been delivered.
+	MessageWait time.Duration `mapstructure:"message_wait"`
+	// MaxWait is how long after its first span a trace is decided in any case.
+	MaxWait time.Duration `mapstructure:"max_wait"`
+}
+
+// OutcomeConfig says what makes a journey an error or incomplete.
+type OutcomeConfig struct {
+	// Error is any_span (an error status anywhere) or root_span (only there).
+	Error string `mapstructure:"error"`
+	// MissingRoot is incomplete, or ok for services that are called by others
+	// who propagate a context and send no spans.
+	MissingRoot string `mapstructure:"missing_root"`
+}
+
+// SamplingConfig says what is kept.
+type SamplingConfig struct {
+	// Rules are read from the top; the first that matches is final. What no
+	// rule matches is kept.
+	Rules []RuleConfig `mapstructure:"rules"`
+}
+
+// RuleConfig is one sampling rule.
+type RuleConfig struct {
+	Name string     `mapstructure:"name"`
+	When WhenConfig `mapstructure:"when"`
+	// Keep is the share of the matching journeys to keep, such as "100%" or "0.5%".
+	Keep Percent `mapstructure:"keep"`
+}
+
+// WhenConfig holds if all that is set in it holds; empty, it always holds.
+type WhenConfig struct {
+	Outcome    string        `mapstructure:"outcome"`
+	Journey    string        `mapstructure:"journey"`
+	SlowerThan time.Duration `mapstructure:"slower_than"`
+	LongerThan time.Duration `mapstructure:"longer_than"`
+	Match      *MatchConfig  `mapstructure:"match"`
+}
+
+// BufferConfig bounds the memory of what waits.
+type BufferConfig struct {
+	// Memory is for all that waits, for a decision or for the next component.
+	// At 85 % of it the oldest traces are decided early; at all of it batches
+	// are refused with a retryable error.
+	Memory ByteSize `mapstructure:"memory"`
+	// Trace is for a single trace. One that reaches it is decided early, and
+	// what comes later of it follows that decision.
+	Trace ByteSize `mapstructure:"trace"`
+}
+
+// DecisionsConfig bounds the memory of decisions, by which late spans follow
+// the decision about their trace. About 60 bytes each; the oldest are
+// forgotten first.
+type DecisionsConfig struct {
+	Kept    int `mapstructure:"kept"`
+	Dropped int `mapstructure:"dropped"`
+}
+
+// ReleaseConfig says how kept journeys leave.
+type ReleaseConfig struct {
+	// MaxBatch is how many spans or log records a batch holds at most; a
+	// single trace that is larger goes out whole.
+	MaxBatch int `mapstructure:"max_batch"`
+	// Consumers is how many batches of a signal may be on their way at once.
+	Consumers int `mapstructure:"consumers"`
+	// Retry is for batches that the next component refuses for now. By
+	// default it never gives up: the buffer fills and senders are held back.
+	Retry configretry.BackOffConfig `mapstructure:"retry"`
+}
+
+// LogsConfig says what becomes of log records.
+type LogsConfig struct {
+	// AlwaysKeep is the lowest severity (TRACE, DEBUG, INFO, WARN, ERROR,
+	// FATAL) that is kept at once, whatever becomes of its journey; NONE for
+	// no such severity.
+	AlwaysKeep string `mapstructure:"always_keep"`
+	// WithoutTrace is keep or drop, for records without a trace id.
+	WithoutTrace string `mapstructure:"without_trace"`
+	// WaitForSpans is how long records wait for the first span of their trace.
+	// After that the rules decide about them alone.
+	WaitForSpans time.Duration `mapstructure:"wait_for_spans"`
+}
+
+// TelemetryConfig bounds the processor's own metrics.
+type TelemetryConfig struct {
+	// MaxJourneys is how many journey names metrics tell apart; the rest is
+	// counted as "other".
+	MaxJourneys int `mapstructure:"max_journeys"`
+}
+
+var _ confmap.Validator = (*Config)(nil)
+
+func createDefaultConfig() *Config {
+	retry := configretry.NewDefaultBackOffConfig()
+	retry.InitialInterval = 100 * time.Millisecond
+	retry.MaxElapsedTime = 0
+	return &Config{
+		Completion: CompletionConfig{
+			Quiet: 10 * time.Second, MissingWait: 30 * time.Second,
+			MessageWait: 15 * time.Minute, MaxWait: 30 * time.Minute,
+		},
+		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
+		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20},
+		Decisions: DecisionsConfig{Kept: 100_000, Dropped: 400_000},
+		Release:   ReleaseConfig{MaxBatch: 4096, Consumers: 4, Retry: retry},
+		Logs:      LogsConfig{AlwaysKeep: "WARN", WithoutTrace: "keep", WaitForSpans: 30 * time.Second},
+		Telemetry: TelemetryConfig{MaxJourneys: 200},
+	}
+}
+
+// Validate reports every fault at once. Faults inside a part are reported by
+// that part's own Validate, which the Collector calls.
+func (c *Config) Validate() error {
+	errs := []error{unique("journeys", names(c.Journeys, func(j JourneyConfig) string { return j.Name }))}
+	known := map[string]bool{}
+	for _, j := range c.Journeys {
+		known[j.Name] = true
+	}
+	for i, r := range c.Sampling.Rules {
+		// Every named journey is listed; other names are made of services and
+		// spans, and have a space between them.
+		if j := r.When.Journey; j != "" && !known[j] && !strings.Contains(j, " ") {
+			errs = append(errs, fmt.Errorf("sampling::rules::%d::when::journey: no journey is named %q", i, j))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks that waits grow in the order in which they are described.
+func (c *CompletionConfig) Validate() error {
+	return errors.Join(
+		positive("quiet", c.Quiet),
+		atLeast("missing_wait", c.MissingWait, "quiet", c.Quiet),
+		atLeast("message_wait", c.MessageWait, "quiet", c.Quiet),
+		atLeast("max_wait", c.MaxWait, "message_wait", c.MessageWait),
+		atLeast("max_wait", c.MaxWait, "missing_wait", c.MissingWait),
+	)
+}
+
+// Validate checks the words.
+func (c *OutcomeConfig) Validate() error {
+	return errors.Join(
+		oneOf("error", c.Error, "any_span", "root_span"),
+		oneOf("missing_root", c.MissingRoot, "incomplete", "ok"),
+	)
+}
+
+// Validate checks that a trace fits into the buffer.
+func (c *BufferConfig) Validate() error {
+	var errs []error
+	if c.Memory < minMemory {
+		errs = append(errs, fmt.Errorf("memory must be at least %s, got %s", ByteSize(minMemory), c.Memory))
+	}
+	if c.Trace <= 0 || c.Trace > c.Memory/4 {
+		errs = append(errs, fmt.Errorf("trace must be between 1B and a quarter of memory (%s), got %s", c.Memory/4, c.Trace))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks the counts.
+func (c *DecisionsConfig) Validate() error {
+	return errors.Join(notNegative("kept", c.Kept), notNegative("dropped", c.Dropped))
+}
+
+// Validate checks the counts.
+func (c *ReleaseConfig) Validate() error {
+	return errors.Join(positive("max_batch", c.MaxBatch), positive("consumers", c.Consumers))
+}
+
+// Validate checks the words.
+func (c *LogsConfig) Validate() error {
+	_, err := parseSeverity(c.AlwaysKeep)
+	if err != nil {
+		err = fmt.Errorf("always_keep %w", err)
+	}
+	return errors.Join(err,
+		oneOf("without_trace", c.WithoutTrace, "keep", "drop"),
+		positive("wait_for_spans", c.WaitForSpans),
+	)
+}
+
+// Validate checks the count.
+func (c *TelemetryConfig) Validate() error { return positive("max_journeys", c.MaxJourneys) }

@@ -1,0 +1,169 @@
+package journeyprocessor
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
+)
+
+// MatchConfig holds if one and the same span fulfils all of it. "*" in a text
+// stands for any run of characters.
+type MatchConfig struct {
+	Service    string            `mapstructure:"service"`
+	Span       string            `mapstructure:"span"`
+	Kind       string            `mapstructure:"kind"`
+	Status     string            `mapstructure:"status"`
+	Attributes map[string]string `mapstructure:"attributes"` // of the span or its resource
+	Root       bool              `mapstructure:"root"`       // only a span without a parent
+}
+
+var kinds = map[string]ptrace.SpanKind{
+	"internal": ptrace.SpanKindInternal, "server": ptrace.SpanKindServer, "client": ptrace.SpanKindClient,
+	"producer": ptrace.SpanKindProducer, "consumer": ptrace.SpanKindConsumer,
+}
+
+var statuses = map[string]ptrace.StatusCode{
+	"unset": ptrace.StatusCodeUnset, "ok": ptrace.StatusCodeOk, "error": ptrace.StatusCodeError,
+}
+
+var severities = map[string]plog.SeverityNumber{
+	"TRACE": plog.SeverityNumberTrace, "DEBUG": plog.SeverityNumberDebug, "INFO": plog.SeverityNumberInfo,
+	"WARN": plog.SeverityNumberWarn, "ERROR": plog.SeverityNumberError, "FATAL": plog.SeverityNumberFatal,
+	"NONE": plog.SeverityNumberFatal4 + 1,
+}
+
+// Validate asks for at least one field: a match that every span fulfils is a
+// mistake in every place where one can be written.
+func (c *MatchConfig) Validate() error {
+	var errs []error
+	if c.isEmpty() {
+		errs = append(errs, errors.New("match must ask for something (service, span, kind, status, attributes or root)"))
+	}
+	if c.Kind != "" {
+		errs = append(errs, oneOf("kind", c.Kind, slices.Sorted(maps.Keys(kinds))...))
+	}
+	if c.Status != "" {
+		errs = append(errs, oneOf("status", c.Status, slices.Sorted(maps.Keys(statuses))...))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *MatchConfig) isEmpty() bool {
+	return c.Service == "" && c.Span == "" && c.Kind == "" && c.Status == "" && len(c.Attributes) == 0 && !c.Root
+}
+
+func (c *MatchConfig) condition() match.Condition {
+	m := match.Condition{Service: c.Service, Span: c.Span, Attributes: c.Attributes, Root: c.Root}
+	if kind, ok := kinds[c.Kind]; ok {
+		m.Kind = &kind
+	}
+	if status, ok := statuses[c.Status]; ok {
+		m.Status = &status
+	}
+	return m
+}
+
+// Validate checks what belongs to this journey alone.
+func (c *JourneyConfig) Validate() error {
+	return errors.Join(
+		required("name", c.Name),
+		unique("steps", names(c.Steps, func(s StepConfig) string { return s.Name })),
+	)
+}
+
+// Validate checks the name.
+func (c *StepConfig) Validate() error { return required("name", c.Name) }
+
+// Validate checks the name and that keep was not forgotten.
+func (c *RuleConfig) Validate() error {
+	err := required("name", c.Name)
+	if !c.Keep.set {
+		err = errors.Join(err, fmt.Errorf("keep must be set for rule %q, such as 100%% or 0%%", c.Name))
+	}
+	return err
+}
+
+// Validate checks words and durations.
+func (c *WhenConfig) Validate() error {
+	var errs []error
+	if c.Outcome != "" {
+		if _, err := policy.ParseOutcome(c.Outcome); err != nil {
+			errs = append(errs, fmt.Errorf("outcome %w", err))
+		}
+	}
+	return errors.Join(append(errs,
+		notNegative("slower_than", c.SlowerThan), notNegative("longer_than", c.LongerThan))...)
+}
+
+func parseSeverity(s string) (plog.SeverityNumber, error) {
+	n, ok := severities[strings.ToUpper(s)]
+	if !ok {
+		return 0, fmt.Errorf("must be TRACE, DEBUG, INFO, WARN, ERROR, FATAL or NONE, got %q", s)
+	}
+	return n, nil
+}
+
+func names[T any](list []T, name func(T) string) []string {
+	all := make([]string, len(list))
+	for i, v := range list {
+		all[i] = name(v)
+	}
+	return all
+}
+
+func unique(key string, names []string) error {
+	var errs []error
+	first := map[string]int{}
+	for i, name := range names {
+		if at, ok := first[name]; ok && name != "" {
+			errs = append(errs, fmt.Errorf("%s::%d::name: %q is also the name of %s::%d", key, i, name, key, at))
+			continue
+		}
+		first[name] = i
+	}
+	return errors.Join(errs...)
+}
+
+func required(key, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s must be set", key)
+	}
+	return nil
+}
+
+func oneOf(key, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s must be one of %s, got %q", key, strings.Join(allowed, ", "), value)
+}
+
+func positive[N int | time.Duration](key string, n N) error {
+	if n <= 0 {
+		return fmt.Errorf("%s must be positive, got %v", key, n)
+	}
+	return nil
+}
+
+func notNegative[N int | time.Duration](key string, n N) error {
+	if n < 0 {
+		return fmt.Errorf("%s must not be negative, got %v", key, n)
+	}
+	return nil
+}
+
+func atLeast(key string, d time.Duration, otherKey string, other time.Duration) error {
+	if d < other {
+		return fmt.Errorf("%s must be at least %s (%v), got %v", key, otherKey, other, d)
+	}
+	return nil
+}

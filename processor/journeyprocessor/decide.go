@@ -1,0 +1,139 @@
+package journeyprocessor
+
+import (
+	"context"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
+)
+
+// Reasons of an early decision, as the metrics name them.
+const (
+	earlyMemory    = "memory"
+	earlyTraceSize = "trace_size"
+	earlyShutdown  = "shutdown"
+)
+
+// earlyWords is what the sampling reason on the root span says of an early
+// decision.
+var earlyWords = map[string]string{
+	earlyMemory:    "decided early: buffer::memory was nearly used up",
+	earlyTraceSize: "decided early: the trace reached buffer::trace",
+	earlyShutdown:  "decided early: shutdown",
+}
+
+// verdict is what is remembered of a decision, and what every span that
+// follows it needs. It does not change; traces that were dropped share one.
+type verdict struct {
+	kept      bool
+	journey   string
+	threshold sampling.Threshold
+}
+
+var droppedVerdict = &verdict{}
+
+// remembered returns the verdict about a trace that was decided before; nil if
+// there is none or it is forgotten.
+func (s *shard) remembered(id pcommon.TraceID) *verdict {
+	if v, ok := s.kept.Get(id); ok {
+		return v
+	}
+	if v, ok := s.dropped.Get(id); ok {
+		return v
+	}
+	return nil
+}
+
+// decide decides about a trace and parts with it. Early is "" or the reason
+// for not having waited.
+func (s *shard) decide(t *trace, ending policy.Ending, early string) {
+	e := s.engine
+	d := e.policy.Decide(t.id, &t.facts, ending)
+	if early != "" {
+		e.telemetry.decidedEarly(early)
+		d.Reason += "; " + earlyWords[early]
+	}
+	s.closeTrace(t)
+	v := s.remember(t, &d)
+	if t.facts.Spans > 0 {
+		e.telemetry.decided(&d, t.facts.Spans)
+	}
+	s.part(t, v, &d)
+}
+
+// remember keeps the verdict for what comes late. About a trace of which only
+// log records have come nothing is remembered: its spans may still show that
+// it failed.
+func (s *shard) remember(t *trace, d *policy.Decision) *verdict {
+	v := droppedVerdict
+	if d.Kept {
+		v = &verdict{kept: true, journey: d.Journey, threshold: d.Threshold}
+	}
+	switch {
+	case t.facts.Spans == 0:
+	case d.Kept:
+		s.kept.Put(t.id, v)
+	default:
+		s.dropped.Put(t.id, v)
+	}
+	return v
+}
+
+// part sends the trace's records on or drops them. The trace's own memory goes
+// with its spans.
+func (s *shard) part(t *trace, v *verdict, d *policy.Decision) {
+	e := s.engine
+	spans := &released{
+		id: t.id, verdict: v, pieces: t.spans, count: t.facts.Spans, bytes: t.spanBytes,
+		size: t.size - piecesSize(t.logs),
+	}
+	logs := &released{
+		id: t.id, verdict: v, pieces: t.logs, count: t.logRecords, bytes: t.logBytes,
+		size: piecesSize(t.logs),
+	}
+	if d.Kept && t.facts.Spans > 0 {
+		spans.tag = newTag(t, d)
+	}
+	e.finish(spans, e.spansOut, &e.telemetry.spans)
+	e.finish(logs, e.logsOut, &e.telemetry.logs)
+}
+
+// follow treats what comes late as its trace was treated.
+func (s *shard) follow(v *verdict, f *fragment, logs bool) {
+	e := s.engine
+	r := &released{id: f.id, verdict: v, pieces: f.pieces, count: f.count, bytes: f.bytes, size: f.size()}
+	if logs {
+		e.finish(r, e.logsOut, &e.telemetry.logs)
+		return
+	}
+	e.telemetry.late(v.kept, f.count)
+	e.finish(r, e.spansOut, &e.telemetry.spans)
+}
+
+// finish hands r to the release if it is kept; otherwise it ends here, counted.
+func (e *engine) finish(r *released, out *releaser, count *signalCounters) {
+	if r.verdict.kept && r.count > 0 {
+		out.push(r)
+		return
+	}
+	e.free(r)
+	count.dropped(context.Background(), r.count)
+}
+
+// free gives back the memory of what has left.
+func (e *engine) free(r *released) {
+	for i := range r.pieces {
+		e.headers.release(r.pieces[i].header)
+	}
+	e.buffer.add(-r.size)
+}
+
+func piecesSize(pieces []piece) int64 {
+	var n int64
+	for i := range pieces {
+		n += pieces[i].size()
+	}
+	return n
+}

@@ -1,0 +1,136 @@
+package journeyprocessor
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
+)
+
+// piece is encoded records of one trace that share a header.
+type piece struct {
+	header  *header
+	records []byte // each with tag and length, one after the other
+	count   int
+}
+
+// pieceOverhead is what a piece takes besides its records: itself, the slice
+// it stands in and the allocator's rounding. TestTheAccountIsWhatMemoryIsUsed
+// holds the account against the heap.
+const pieceOverhead = 96
+
+func (p *piece) size() int64 { return int64(cap(p.records)) + pieceOverhead }
+
+// fragment is what one batch holds of one trace: spans or log records.
+type fragment struct {
+	id     pcommon.TraceID
+	facts  facts.Facts // zero for log records
+	pieces []piece
+	count  int   // records
+	bytes  int64 // of records, as encoded
+}
+
+// size is the memory the fragment's records take. What its facts take is
+// accounted with its trace.
+func (f *fragment) size() int64 {
+	var n int64
+	for i := range f.pieces {
+		n += f.pieces[i].size()
+	}
+	return n
+}
+
+// splitter sorts the records of one batch by trace. It is used for one batch
+// at a time and then goes back to the pool.
+type splitter struct {
+	groups    []wire.Group
+	byTrace   map[pcommon.TraceID]int32 // index into fragments
+	fragments []*fragment
+	// For the scope at hand: each record's fragment (-1 for none), and for
+	// each fragment touched how many bytes and records it gets.
+	owner   []int32
+	touched []int32
+	bytes   []int
+	counts  []int
+	// What a setting drops before it waits.
+	skipped      int
+	skippedBytes int64
+}
+
+var splitters = sync.Pool{New: func() any {
+	return &splitter{byTrace: make(map[pcommon.TraceID]int32)}
+}}
+
+func (s *splitter) reset() {
+	clear(s.byTrace)
+	clear(s.groups)
+	clear(s.fragments)
+	s.groups, s.fragments = s.groups[:0], s.fragments[:0]
+	s.bytes, s.counts = s.bytes[:0], s.counts[:0]
+	s.owner, s.touched = s.owner[:0], s.touched[:0]
+	s.skipped, s.skippedBytes = 0, 0
+}
+
+// skip says that the next record of the scope at hand is dropped.
+func (s *splitter) skip(bytes int) {
+	s.owner = append(s.owner, -1)
+	s.skipped++
+	s.skippedBytes += int64(bytes)
+}
+
+// assign says that the next record of the scope at hand, of that many bytes,
+// belongs to trace id, and returns that trace's fragment.
+func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
+	i, ok := s.byTrace[id]
+	if !ok {
+		i = int32(len(s.fragments))
+		s.byTrace[id] = i
+		s.fragments = append(s.fragments, &fragment{id: id})
+		s.bytes, s.counts = append(s.bytes, 0), append(s.counts, 0)
+	}
+	if s.counts[i] == 0 {
+		s.touched = append(s.touched, i)
+	}
+	s.owner = append(s.owner, i)
+	s.bytes[i] += bytes
+	s.counts[i]++
+	return s.fragments[i]
+}
+
+// cut copies the records of the scope at hand to the fragments they were
+// assigned to: what waits must not hold the whole batch in memory.
+func (s *splitter) cut(g *wire.Group, headers *headerTable) {
+	if len(s.touched) == 0 {
+		s.owner = s.owner[:0]
+		return
+	}
+	h := headers.take(g, int64(len(s.touched)))
+	for _, i := range s.touched {
+		f := s.fragments[i]
+		f.pieces = append(f.pieces, piece{header: h, records: make([]byte, 0, s.bytes[i]), count: s.counts[i]})
+		f.count += s.counts[i]
+		f.bytes += int64(s.bytes[i])
+		s.bytes[i], s.counts[i] = 0, 0
+	}
+	for r, i := range s.owner {
+		if i < 0 {
+			continue
+		}
+		p := &s.fragments[i].pieces[len(s.fragments[i].pieces)-1]
+		p.records = append(p.records, g.Records[r]...)
+	}
+	s.owner, s.touched = s.owner[:0], s.touched[:0]
+}
+
+// shardOf spreads trace ids over n shards. Both halves count, and are mixed:
+// some tracers fill one half with a constant or with the time.
+func shardOf(id pcommon.TraceID, n int) int {
+	x := binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[8:])
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd // the finalizer of MurmurHash3
+	x ^= x >> 33
+	return int(x % uint64(n))
+}

@@ -1,0 +1,176 @@
+package journeyprocessor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
+)
+
+// serviceName is the resource attribute that names a service
+// (OpenTelemetry semantic conventions, resource).
+const serviceName = "service.name"
+
+// unknownService is what the conventions call a service without a name.
+const unknownService = "unknown_service"
+
+// ConsumeTraces takes a batch in. It only reads td. On an error nothing of the
+// batch was taken, and the sender may send it again unless the error is
+// permanent.
+func (e *engine) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	n := td.SpanCount()
+	if n == 0 {
+		return nil
+	}
+	return e.ingest(ctx, &e.telemetry.spans, n, func(s *splitter) error { return e.splitTraces(s, td) })
+}
+
+// ingest is what both signals share: split outside of all locks, reserve
+// memory for the whole batch, then hand every shard its part.
+func (e *engine) ingest(ctx context.Context, count *signalCounters, n int, split func(*splitter) error) error {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	if !e.running {
+		return count.refused(ctx, n, refusedStopping, errStopping)
+	}
+	if e.buffer.isFull() {
+		return count.refused(ctx, n, refusedFull, errFull)
+	}
+	s := splitters.Get().(*splitter)
+	defer func() { s.reset(); splitters.Put(s) }()
+	if err := split(s); err != nil {
+		e.discard(s.fragments)
+		return count.refused(ctx, n, refusedOversized, consumererror.NewPermanent(err))
+	}
+	size, bytes := int64(0), s.skippedBytes
+	for _, f := range s.fragments {
+		size += f.size()
+		bytes += f.bytes
+	}
+	if reason, err := e.buffer.reserve(size); err != nil {
+		e.discard(s.fragments)
+		return count.refused(ctx, n, reason, err)
+	}
+	count.pending.Add(int64(n))
+	if err := e.handOver(ctx, count, s.fragments); err != nil {
+		count.pending.Add(int64(-n))
+		e.discard(s.fragments)
+		e.buffer.add(-size)
+		return count.refused(ctx, n, refusedStopping, err)
+	}
+	count.received(ctx, n, bytes)
+	count.dropped(ctx, s.skipped)
+	return nil
+}
+
+// discard gives back what fragments that go nowhere share with others.
+func (e *engine) discard(fragments []*fragment) {
+	for _, f := range fragments {
+		for i := range f.pieces {
+			e.headers.release(f.pieces[i].header)
+		}
+	}
+}
+
+// arrival is what one batch brings one shard.
+type arrival struct {
+	at        time.Time
+	logs      bool
+	fragments []*fragment
+}
+
+// handOver gives every shard its fragments. A shard that is behind makes the
+// caller wait. The first hand-over may be given up with ctx; after it the
+// batch is taken, and all of it is: giving up half-way would make the sender
+// send again what we have.
+func (e *engine) handOver(ctx context.Context, count *signalCounters, fragments []*fragment) error {
+	arrivals := make([]arrival, len(e.shards))
+	var untraced *fragment
+	for _, f := range fragments {
+		if f.id.IsEmpty() {
+			untraced = f
+			continue
+		}
+		a := &arrivals[shardOf(f.id, len(e.shards))]
+		a.fragments = append(a.fragments, f)
+	}
+	now, first := time.Now(), true
+	for i := range arrivals {
+		a := arrivals[i]
+		if len(a.fragments) == 0 {
+			continue
+		}
+		a.at, a.logs = now, count == &e.telemetry.logs
+		if !first {
+			e.shards[i].in <- a
+			continue
+		}
+		select {
+		case e.shards[i].in <- a:
+			first = false
+		case <-ctx.Done():
+			return fmt.Errorf("journey: wait for shard %d: %w", i, ctx.Err())
+		}
+	}
+	if untraced != nil {
+		e.passUntraced(ctx, count, untraced)
+	}
+	return nil
+}
+
+// passUntraced parts with records that follow no trace's decision: spans
+// without a trace id, which are not valid and are kept as they came, and log
+// records that are kept in any case.
+func (e *engine) passUntraced(ctx context.Context, count *signalCounters, f *fragment) {
+	out := e.spansOut
+	if count == &e.telemetry.logs {
+		out = e.logsOut
+	} else {
+		e.telemetry.ProcessorJourneyInvalidSpans.Add(ctx, int64(f.count))
+	}
+	out.push(&released{pieces: f.pieces, count: f.count, bytes: f.bytes, size: f.size()})
+}
+
+// splitTraces looks at every span once, for its trace's facts, and cuts its
+// bytes out of the encoded batch.
+func (e *engine) splitTraces(s *splitter, td ptrace.Traces) error {
+	request, err := e.marshalTraces.MarshalTraces(td)
+	if err != nil {
+		return fmt.Errorf("encode traces: %w", err)
+	}
+	if s.groups, err = wire.Split(request, s.groups); err != nil {
+		return err
+	}
+	group := 0
+	var candidates match.Candidates
+	for _, rs := range td.ResourceSpans().All() {
+		service := serviceOf(rs.Resource())
+		e.matches.ForResource(service, rs.Resource().Attributes(), &candidates)
+		for _, ss := range rs.ScopeSpans().All() {
+			g := &s.groups[group]
+			group++
+			r := facts.Resource{Service: service, Broker: ss.Scope().Name() == facts.BrokerScope}
+			for i, span := range ss.Spans().All() {
+				f := s.assign(span.TraceID(), len(g.Records[i]))
+				f.facts.Add(r, span)
+				candidates.Held(span, &f.facts.Held)
+			}
+			s.cut(g, e.headers)
+		}
+	}
+	return nil
+}
+
+func serviceOf(resource pcommon.Resource) string {
+	if v, ok := resource.Attributes().Get(serviceName); ok && v.Type() == pcommon.ValueTypeStr && v.Str() != "" {
+		return v.Str()
+	}
+	return unknownService
+}

@@ -1,0 +1,193 @@
+// Package policy names a journey, says how it ended, when it is finished, and
+// whether it is kept. All of it is a function of the trace's facts and of what
+// the user configured: no clock, no state, no pipeline.
+package policy
+
+import (
+	"time"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/weight"
+)
+
+// Policy is everything that decides about a trace. It does not change once it
+// is in use, and may then be used by any number of goroutines.
+type Policy struct {
+	Journeys []Journey // the first whose match has held gives the name
+	Waits    Waits
+	Outcomes Outcomes
+	Rules    []Rule // the first that matches is final
+}
+
+// Journey is a named journey.
+type Journey struct {
+	Name  string
+	Match match.Index
+	Steps []Step
+}
+
+// Step is a part of a journey without which it is incomplete.
+type Step struct {
+	Name  string
+	Match match.Index
+}
+
+// Waits are the times after which a trace is decided, each counted from the
+// last arrival of a span but Max, which is counted from the first.
+type Waits struct {
+	Quiet, Missing, Message, Max time.Duration
+}
+
+// Outcomes says what makes a journey an error and what makes it incomplete.
+type Outcomes struct {
+	ErrorOnRootOnly      bool
+	RootlessIsIncomplete bool
+}
+
+// Rule is one line of the sampling rules.
+type Rule struct {
+	Name      string
+	When      When
+	Threshold sampling.Threshold // of the probability with which it keeps
+	// Sampled is the reason a journey is given that this rule samples.
+	Sampled string
+}
+
+// When holds if all that is set in it holds.
+type When struct {
+	Outcome    *Outcome
+	Journey    string
+	SlowerThan time.Duration // the root span
+	LongerThan time.Duration // everything, from first start to last end
+	Match      *match.Index
+}
+
+// Ending is how a trace came to be decided.
+type Ending uint8
+
+const (
+	// Waited is the end of the wait that its facts asked for.
+	Waited Ending = iota
+	// Early is a decision before that: nothing is concluded from what is
+	// missing, because it was not waited for.
+	Early
+)
+
+// Decision is what was decided about one journey.
+type Decision struct {
+	Journey     string
+	Outcome     Outcome
+	Complete    bool // nothing is known to be missing
+	Steps       []Step
+	Reached     int // how many of Steps
+	Kept        bool
+	Rule        string
+	Reason      string
+	Threshold   sampling.Threshold
+	Probability float64
+}
+
+// unmatched is the rule for what no rule matches: it is kept, since nobody
+// decided to drop it.
+var unmatched = Rule{Name: "no rule", Threshold: sampling.AlwaysSampleThreshold, Sampled: "no rule matches"}
+
+// Decide decides about the trace id with the given facts.
+func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decision {
+	journey := p.journey(f)
+	d := Decision{Journey: journey.Name, Steps: journey.Steps, Reached: reached(f, journey.Steps)}
+	d.Complete = d.Reached == len(d.Steps) && isWhole(f)
+	var why string
+	d.Outcome, why = p.outcome(f, journey.Steps, ending)
+
+	rule, reason := p.rule(f, &d)
+	d.Rule, d.Threshold, d.Probability = rule.Name, rule.Threshold, rule.Threshold.Probability()
+	switch {
+	case reason != "":
+		d.Reason = reason
+	case rule.When.Outcome != nil && why != "":
+		d.Reason = why
+	default:
+		d.Reason = rule.Sampled
+	}
+	d.Kept = rule.Threshold.ShouldSample(weight.Randomness(id, f.Randomness, f.HasRandomness))
+	return d
+}
+
+// journey finds the name. Without a match it is "<root service> <root span>",
+// or the same of the earliest span while there is no root.
+func (p *Policy) journey(f *facts.Facts) Journey {
+	for i := range p.Journeys {
+		if f.Held.Has(p.Journeys[i].Match) {
+			return p.Journeys[i]
+		}
+	}
+	switch {
+	case f.Root != nil:
+		return Journey{Name: f.Root.Service + " " + f.Root.Name}
+	case f.First != nil:
+		return Journey{Name: f.First.Service + " " + f.First.Name}
+	}
+	return Journey{Name: "no spans"}
+}
+
+// rule returns the first rule that matches, and a reason if it has one that is
+// better than the rule's own.
+func (p *Policy) rule(f *facts.Facts, d *Decision) (*Rule, string) {
+	for i := range p.Rules {
+		if ok, reason := p.Rules[i].When.holds(f, d); ok {
+			return &p.Rules[i], reason
+		}
+	}
+	return &unmatched, ""
+}
+
+func (w *When) holds(f *facts.Facts, d *Decision) (ok bool, reason string) {
+	if w.Outcome != nil && d.Outcome != *w.Outcome ||
+		w.Journey != "" && d.Journey != w.Journey ||
+		w.Match != nil && !f.Held.Has(*w.Match) {
+		return false, ""
+	}
+	if w.SlowerThan > 0 {
+		if f.Root == nil || time.Duration(f.Root.Duration()) <= w.SlowerThan {
+			return false, ""
+		}
+		reason = "root span took " + round(f.Root.Duration()) + ", slower than " + w.SlowerThan.String()
+	}
+	if w.LongerThan > 0 {
+		if time.Duration(f.Duration()) <= w.LongerThan {
+			return false, ""
+		}
+		reason = "lasted " + round(f.Duration()) + ", longer than " + w.LongerThan.String()
+	}
+	return true, reason
+}
+
+func round(ns uint64) string { return time.Duration(ns).Round(time.Millisecond).String() }
+
+// reached counts the steps that have been reached.
+func reached(f *facts.Facts, steps []Step) int {
+	n := 0
+	for i := range steps {
+		if f.Held.Has(steps[i].Match) {
+			n++
+		}
+	}
+	return n
+}
+
+// StepNames lists the names of the decision's steps that were reached and of
+// those that were not, in the journey's order.
+func (d *Decision) StepNames(f *facts.Facts) (reached, missing []string) {
+	for i := range d.Steps {
+		if f.Held.Has(d.Steps[i].Match) {
+			reached = append(reached, d.Steps[i].Name)
+		} else {
+			missing = append(missing, d.Steps[i].Name)
+		}
+	}
+	return reached, missing
+}

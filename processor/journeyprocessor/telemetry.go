@@ -1,0 +1,163 @@
+package journeyprocessor
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/metadata"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
+)
+
+// telemetry is the processor's metrics. Any goroutine may use it.
+type telemetry struct {
+	*metadata.TelemetryBuilder
+	spans, logs   signalCounters
+	tracesPending atomic.Int64
+	names         nameCap
+}
+
+// signalCounters holds the law of one signal:
+// received = kept + dropped + pending + lost.
+type signalCounters struct {
+	signal                             string
+	pending                            atomic.Int64
+	receivedTotal, keptTotal           metric.Int64Counter
+	droppedTotal, lostTotal            metric.Int64Counter
+	refusedTotal                       metric.Int64Counter
+	receivedBytesTotal, keptBytesTotal metric.Int64Counter
+	retriesTotal                       metric.Int64Counter
+}
+
+func newTelemetry(settings component.TelemetrySettings, maxJourneys int, b *buffer) (*telemetry, error) {
+	builder, err := metadata.NewTelemetryBuilder(settings)
+	if err != nil {
+		return nil, err
+	}
+	t := &telemetry{TelemetryBuilder: builder, names: nameCap{max: maxJourneys, seen: make(map[string]struct{})}}
+	t.spans = signalCounters{
+		signal:        "traces",
+		receivedTotal: builder.ProcessorJourneySpansReceived, keptTotal: builder.ProcessorJourneySpansKept,
+		droppedTotal: builder.ProcessorJourneySpansDropped, lostTotal: builder.ProcessorJourneySpansLost,
+		refusedTotal:       builder.ProcessorJourneySpansRefused,
+		receivedBytesTotal: builder.ProcessorJourneySpanBytesReceived, keptBytesTotal: builder.ProcessorJourneySpanBytesKept,
+		retriesTotal: builder.ProcessorJourneyReleaseRetries,
+	}
+	t.logs = signalCounters{
+		signal:        "logs",
+		receivedTotal: builder.ProcessorJourneyLogRecordsReceived, keptTotal: builder.ProcessorJourneyLogRecordsKept,
+		droppedTotal: builder.ProcessorJourneyLogRecordsDropped, lostTotal: builder.ProcessorJourneyLogRecordsLost,
+		refusedTotal:       builder.ProcessorJourneyLogRecordsRefused,
+		receivedBytesTotal: builder.ProcessorJourneyLogBytesReceived, keptBytesTotal: builder.ProcessorJourneyLogBytesKept,
+		retriesTotal: builder.ProcessorJourneyReleaseRetries,
+	}
+	return t, t.observe(b)
+}
+
+// observe registers the gauges.
+func (t *telemetry) observe(b *buffer) error {
+	for _, gauge := range []struct {
+		register func(metric.Int64Callback) error
+		value    func() int64
+	}{
+		{t.RegisterProcessorJourneySpansPendingCallback, t.spans.pending.Load},
+		{t.RegisterProcessorJourneyLogRecordsPendingCallback, t.logs.pending.Load},
+		{t.RegisterProcessorJourneyTracesPendingCallback, t.tracesPending.Load},
+		{t.RegisterProcessorJourneyBufferBytesCallback, b.used.Load},
+		{t.RegisterProcessorJourneyBufferLimitBytesCallback, func() int64 { return b.limit }},
+	} {
+		err := gauge.register(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(gauge.value())
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// received counts records taken in. They are pending from just before they are
+// handed to a shard until one of the three below counts them.
+func (c *signalCounters) received(ctx context.Context, n int, bytes int64) {
+	c.receivedTotal.Add(ctx, int64(n))
+	c.receivedBytesTotal.Add(ctx, bytes)
+}
+
+func (c *signalCounters) kept(ctx context.Context, n int, bytes int64) {
+	c.pending.Add(int64(-n))
+	c.keptTotal.Add(ctx, int64(n))
+	c.keptBytesTotal.Add(ctx, bytes)
+}
+
+func (c *signalCounters) dropped(ctx context.Context, n int) {
+	c.pending.Add(int64(-n))
+	c.droppedTotal.Add(ctx, int64(n))
+}
+
+func (c *signalCounters) lost(ctx context.Context, n int, reason string) {
+	c.pending.Add(int64(-n))
+	c.lostTotal.Add(ctx, int64(n), metric.WithAttributes(attribute.String("reason", reason)))
+}
+
+// refused counts records that were not taken in, and returns err.
+func (c *signalCounters) refused(ctx context.Context, n int, reason string, err error) error {
+	c.refusedTotal.Add(ctx, int64(n), metric.WithAttributes(attribute.String("reason", reason)))
+	return err
+}
+
+func (c *signalCounters) retried(ctx context.Context) { c.retriesTotal.Add(ctx, 1) }
+
+func (t *telemetry) decidedEarly(reason string) {
+	t.ProcessorJourneyEarlyDecisions.Add(context.Background(), 1,
+		metric.WithAttributes(attribute.String("reason", reason)))
+}
+
+func (t *telemetry) late(kept bool, spans int) {
+	t.ProcessorJourneyLateSpans.Add(context.Background(), int64(spans),
+		metric.WithAttributes(attribute.String("decision", decisionWord(kept))))
+}
+
+// decided counts a decision and the spans it was made about.
+func (t *telemetry) decided(d *policy.Decision, spans int) {
+	journey, decision := attribute.String("journey", t.names.cap(d.Journey)), attribute.String("decision", decisionWord(d.Kept))
+	t.ProcessorJourneyJourneys.Add(context.Background(), 1, metric.WithAttributes(journey, decision,
+		attribute.String("outcome", d.Outcome.String()), attribute.String("rule", d.Rule)))
+	t.ProcessorJourneyJourneySpans.Add(context.Background(), int64(spans), metric.WithAttributes(journey, decision))
+}
+
+func decisionWord(kept bool) string {
+	if kept {
+		return "kept"
+	}
+	return "dropped"
+}
+
+// otherJourneys counts the journeys beyond telemetry::max_journeys.
+const otherJourneys = "other"
+
+// nameCap lets the first max names through, since names can come from spans
+// and so from anybody.
+type nameCap struct {
+	max int
+
+	mu   sync.Mutex
+	seen map[string]struct{}
+}
+
+func (c *nameCap) cap(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.seen[name]; ok {
+		return name
+	}
+	if len(c.seen) >= c.max {
+		return otherJourneys
+	}
+	c.seen[name] = struct{}{}
+	return name
+}
