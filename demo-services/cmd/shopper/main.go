@@ -1,4 +1,12 @@
 // Command shopper makes the demo shop's traffic with a known truth.
 package main
 
-func main() {}
+import (
+	"os"
+
+	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/shopper"
+)
+
+func main() {
+	os.Exit(shopper.Main(os.Args[1:]))
+}

@@ -1,4 +1,4 @@
-// Package catalog is what the shop sells. Like the test card numbers of a
+// Package catalog is what the shop sells, and to whom. Like the test card numbers of a
 // payment provider, some articles have a fixed effect on whoever handles them:
 // that is how the shopper knows the outcome of a journey before it begins.
 package catalog
@@ -28,6 +28,13 @@ const (
 const (
 	firstSKU = 1001
 	ordinary = 40
+)
+
+// LastUser is the highest number of a user; they begin at 1. UnknownUser is known
+// not to exist.
+const (
+	LastUser    = 998
+	UnknownUser = 999
 )
 
 // Size is the number of ordinary articles.

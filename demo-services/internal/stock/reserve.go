@@ -33,10 +33,7 @@ const (
 	requeuePause = 500 * time.Millisecond
 )
 
-var (
-	errLocked    = errors.New("warehouse row is locked")
-	errMalformed = errors.New("message is not a checkout")
-)
+var errLocked = errors.New("warehouse row is locked")
 
 // Reserve handles one message of the stock queue.
 func (s *Service) Reserve(ctx context.Context, d amqp.Delivery) broker.Verdict {
@@ -50,7 +47,7 @@ func (s *Service) Reserve(ctx context.Context, d amqp.Delivery) broker.Verdict {
 	defer span.End()
 	span.SetAttributes(attribute.Int("shop.attempt", attempt), attribute.String("shop.order.id", order.OrderID))
 	if err != nil {
-		return s.giveUp(ctx, span, fmt.Errorf("%w: %w", errMalformed, err))
+		return s.giveUp(ctx, span, "checkout not readable", err)
 	}
 	err = s.reserve(ctx, order, attempt)
 	switch {
@@ -58,7 +55,7 @@ func (s *Service) Reserve(ctx context.Context, d amqp.Delivery) broker.Verdict {
 		s.log.InfoContext(ctx, "stock reserved", "order_id", order.OrderID, "items", len(order.Items), "attempt", attempt)
 		return broker.Accept
 	case attempt >= attempts:
-		return s.giveUp(ctx, span, fmt.Errorf("attempt %d of %d: %w", attempt, attempts, err))
+		return s.giveUp(ctx, span, "stock not reserved, message goes to the dead letters", fmt.Errorf("attempt %d of %d: %w", attempt, attempts, err))
 	default:
 		fail(span, err)
 		return s.retry(ctx, d, attempt, err)
@@ -75,11 +72,8 @@ func (s *Service) reserve(ctx context.Context, order event.CheckoutProcessed, at
 	}
 	if err != nil {
 		fail(span, err)
-		return err
 	}
-	// What the shop window shows is dropped from the cache, not corrected in it.
-	drop := store.Call{Operation: "DEL", Collection: "level", Text: "DEL level:?"}
-	return s.redis.Do(ctx, drop, func() error { return nil })
+	return err
 }
 
 // retry sends the message to the queue that gives it back after a while.
@@ -101,10 +95,11 @@ func (s *Service) retry(ctx context.Context, d amqp.Delivery, attempt int, cause
 	return broker.Requeue
 }
 
-// giveUp lets the queue dead-letter the message.
-func (s *Service) giveUp(ctx context.Context, span trace.Span, err error) broker.Verdict {
+// giveUp lets the broker dead-letter the message, or drop it where the queue has
+// no dead letters.
+func (s *Service) giveUp(ctx context.Context, span trace.Span, what string, err error) broker.Verdict {
 	fail(span, err)
-	s.log.ErrorContext(ctx, "stock not reserved, message goes to the dead letters", "error", err)
+	s.log.ErrorContext(ctx, what, "error", err)
 	return broker.Reject
 }
 

@@ -66,7 +66,7 @@ func (s *Service) Restock(ctx context.Context, d amqp.Delivery) broker.Verdict {
 	defer span.End()
 	var due event.RestockDue
 	if err := json.Unmarshal(d.Body, &due); err != nil {
-		return s.giveUp(ctx, span, fmt.Errorf("decode restock: %w", err))
+		return s.giveUp(ctx, span, "restock not readable", err)
 	}
 	span.SetAttributes(attribute.String("shop.item", due.Item), attribute.Int("shop.quantity", due.Quantity))
 	if err := s.change(ctx, []string{due.Item}, due.Quantity); err != nil {

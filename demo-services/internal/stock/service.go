@@ -26,7 +26,6 @@ type Service struct {
 	propagator propagation.TextMapPropagator
 	log        *slog.Logger
 	sender     messaging.Sender
-	redis      *store.Store
 	database   *store.Store
 
 	mu     sync.Mutex // guards levels, a leaf
@@ -45,7 +44,6 @@ func New(i telemetry.Instruments, publisher messaging.Publisher) *Service {
 		propagator: i.Propagator,
 		log:        i.Log,
 		sender:     messaging.Sender{Tracer: tracer, Propagator: i.Propagator, Publisher: publisher},
-		redis:      store.Redis(tracer, "0"),
 		database:   store.Postgres(tracer, "stock"),
 		levels:     levels,
 	}

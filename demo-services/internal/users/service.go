@@ -16,12 +16,10 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/catalog"
 	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/store"
 	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/telemetry"
 )
-
-// Last is the highest user id there is; ids begin at 1.
-const Last = 998
 
 var errUnknown = errors.New("user does not exist")
 
@@ -102,7 +100,7 @@ func (s *Service) find(ctx context.Context, id string) (User, error) {
 		user = User{ID: id, Name: "User " + id}
 		return nil
 	})
-	if n, notNumber := strconv.Atoi(id); err == nil && (notNumber != nil || n < 1 || n > Last) {
+	if n, notNumber := strconv.Atoi(id); err == nil && (notNumber != nil || n < 1 || n > catalog.LastUser) {
 		err = errUnknown // the query found no row, which is no error of the database
 	}
 	if err != nil {
