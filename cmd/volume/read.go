@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/jaeger"
-	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/metrics"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/otlplog"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/truth"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/volume"
+	"github.com/otelcol-journey/otelcol-journey/internal/stack/metrics"
 )
 
 const (
