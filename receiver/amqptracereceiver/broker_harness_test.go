@@ -120,7 +120,9 @@ type keptSpan struct {
 	resource pcommon.Map
 }
 
-func (c *collected) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: true} }
+func (c *collected) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: true}
+}
 
 func (c *collected) ConsumeTraces(_ context.Context, td ptrace.Traces) error {
 	c.mu.Lock()
@@ -263,4 +265,3 @@ func (p parent) message() amqp.Publishing {
 
 // unique makes names that do not collide between tests and runs.
 func unique(name string) string { return name + "-" + rand.Text()[:8] }
-

@@ -74,6 +74,7 @@ func (r *reading) receive(stopping context.Context, settle, inspect <-chan time.
 		case <-stopping.Done():
 			err = errStopping
 		case <-settle:
+			r.oversized()
 			err = r.settle()
 		case now := <-inspect:
 			err = r.inspect(now)
@@ -123,7 +124,6 @@ func (r *reading) inspect(now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("inspect queue %q: %w", r.queue, err)
 	}
-	r.oversized()
 	r.shared.telemetry.ReceiverAmqpTraceQueueDepth.Record(context.Background(), int64(queue.Messages))
 	if r.silence.tooLong(now) {
 		r.logger.Warn("the firehose says nothing: is nothing published, or is tracing off?",
