@@ -42,7 +42,7 @@ type trace struct {
 
 // traceOverhead is what a trace takes besides its pieces and its facts: itself
 // and its entries in the map and in the deadline queue.
-const traceOverhead = 350
+const traceOverhead = 320
 
 // shard owns a share of the traces. Everything below `in` belongs to its
 // goroutine alone.

@@ -20,7 +20,7 @@ type piece struct {
 // pieceOverhead is what a piece takes besides its records: itself, the slice
 // it stands in and the allocator's rounding. TestTheAccountIsWhatMemoryIsUsed
 // holds the account against the heap.
-const pieceOverhead = 96
+const pieceOverhead = 64
 
 func (p *piece) size() int64 { return int64(cap(p.records)) + pieceOverhead }
 

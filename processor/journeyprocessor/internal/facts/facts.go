@@ -253,7 +253,7 @@ func (f *Facts) Duration() uint64 {
 
 // Size estimates the bytes of memory the facts take.
 func (f *Facts) Size() int64 {
-	const fixed, perSpan, perService = 400, 120, 32
+	const fixed, perSpan, perService = 220, 80, 24
 	n := int64(fixed + perService*cap(f.Services))
 	for _, s := range []*Span{f.Root, f.First} {
 		if s != nil {

@@ -1,0 +1,131 @@
+package journeyprocessor
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.yaml.in/yaml/v3"
+)
+
+// scenario is a file of testdata/scenarios: what a user configured, what then
+// happened, and what came of it.
+type scenario struct {
+	About  string    `yaml:"about"`
+	Config yaml.Node `yaml:"config"`
+	Steps  []step    `yaml:"steps"`
+}
+
+// step is one thing that happens, or one look at what has come of it.
+type step struct {
+	Send   []span        `yaml:"send"`
+	Log    []record      `yaml:"log"`
+	Wait   time.Duration `yaml:"wait"`
+	Sink   string        `yaml:"sink"` // takes, is busy, or refuses
+	Expect *expectation  `yaml:"expect"`
+}
+
+type expectation struct {
+	Kept    map[string]int            `yaml:"kept"` // spans in the sink by trace
+	Dropped int64                     `yaml:"dropped"`
+	Pending int64                     `yaml:"pending"`
+	Lost    int64                     `yaml:"lost"`
+	Tags    map[string]map[string]any `yaml:"tags"`  // of the span that carries them, by trace
+	Names   map[string]string         `yaml:"names"` // journey.name of every span of a trace
+	Logs    []string                  `yaml:"logs"`  // bodies in the sink
+	Early   int64                     `yaml:"early"`
+}
+
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var s scenario
+			require.NoError(t, yaml.Unmarshal(text, &s))
+			require.NotEmpty(t, s.About)
+			config, err := yaml.Marshal(&s.Config)
+			require.NoError(t, err)
+			inBubble(t, string(config), func(h *harness) { s.play(h) })
+		})
+	}
+}
+
+func (s *scenario) play(h *harness) {
+	for i, step := range s.Steps {
+		h.t.Logf("step %d", i+1)
+		switch step.Sink {
+		case "takes":
+			h.sink.refuse(nil)
+		case "is busy":
+			h.sink.refuse(errBusy)
+		case "refuses":
+			h.sink.refuse(consumererror.NewPermanent(errors.New("never")))
+		}
+		if step.Send != nil {
+			h.send(step.Send...)
+		}
+		if step.Log != nil {
+			h.sendLogs(step.Log...)
+		}
+		h.wait(step.Wait)
+		h.holdsTheLaw()
+		if step.Expect != nil {
+			step.Expect.check(h)
+		}
+	}
+}
+
+func (e *expectation) check(h *harness) {
+	h.t.Helper()
+	total := 0
+	for trace, n := range e.Kept {
+		require.Len(h.t, h.sink.of(trace), n, "spans of %s", trace)
+		total += n
+	}
+	require.Len(h.t, h.sink.spans, total, "spans in the sink")
+	require.Equal(h.t, e.Dropped, h.value("processor_journey_spans_dropped"), "dropped")
+	require.Equal(h.t, e.Pending, h.value("processor_journey_spans_pending"), "pending")
+	require.Equal(h.t, e.Lost, h.value("processor_journey_spans_lost"), "lost")
+	require.Equal(h.t, e.Early, h.value("processor_journey_early_decisions"), "early decisions")
+	for trace, name := range e.Names {
+		for _, span := range h.sink.of(trace) {
+			got, _ := span.Attributes().Get(attrName)
+			require.Equal(h.t, name, got.AsString())
+		}
+	}
+	for trace, tags := range e.Tags {
+		e.checkTags(h, trace, tags)
+	}
+	if e.Logs != nil {
+		var bodies []string
+		for _, r := range h.sink.records {
+			bodies = append(bodies, r.Body().Str())
+		}
+		require.ElementsMatch(h.t, e.Logs, bodies)
+	}
+}
+
+func (*expectation) checkTags(h *harness, trace string, want map[string]any) {
+	h.t.Helper()
+	tagged := 0
+	for _, span := range h.sink.of(trace) {
+		if _, ok := span.Attributes().Get(attrID); !ok {
+			continue
+		}
+		tagged++
+		got := span.Attributes().AsRaw()
+		got["span"], got["tracestate"] = span.Name(), span.TraceState().AsRaw()
+		for key, value := range want {
+			require.EqualValues(h.t, value, got[key], "%s of %s", key, trace)
+		}
+	}
+	require.Equal(h.t, 1, tagged, "spans of %s with journey tags", trace)
+}
