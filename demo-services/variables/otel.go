@@ -24,7 +24,7 @@ func identity(service string) []Variable {
 			},
 			Purpose: "head sampling, before the collector sees anything",
 		},
-		{Name: "OTEL_TRACES_SAMPLER_ARG", Kind: Text, Purpose: "ratio for the traceidratio samplers"},
+		{Name: "OTEL_TRACES_SAMPLER_ARG", Kind: Ratio, Purpose: "ratio for the traceidratio samplers"},
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	Count    Kind = "whole number above 0"
 	Integer  Kind = "whole number"
 	Number   Kind = "number above 0"
+	Ratio    Kind = "number from 0 to 1"
 	Port     Kind = "port number"
 	Boolean  Kind = "true or false"
 	Choice   Kind = "one of the choices"

@@ -23,8 +23,8 @@ import (
 )
 
 // stopTime bounds the whole of a graceful stop: requests in flight, messages
-// in hand, and the flush of telemetry.
-const stopTime = 10 * time.Second
+// in hand, and the flush of telemetry. Docker kills after ten seconds.
+const stopTime = 9 * time.Second
 
 // Part is something a program consists of. Start returns once the part serves
 // or keeps trying in the background; fail reports a later end that nobody asked

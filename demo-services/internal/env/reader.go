@@ -6,6 +6,7 @@ package env
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -135,8 +136,9 @@ func fits(v variables.Variable, value string) bool {
 func fitsNumber(kind variables.Kind, value string) bool {
 	switch kind {
 	case variables.Number:
-		f, err := strconv.ParseFloat(value, 64)
-		return err == nil && f > 0 && f <= 1e6
+		return isFloat(value, math.SmallestNonzeroFloat64, 1e6)
+	case variables.Ratio:
+		return isFloat(value, 0, 1)
 	case variables.Text:
 		return true
 	}
@@ -151,6 +153,11 @@ func fitsNumber(kind variables.Kind, value string) bool {
 	default:
 		return err == nil
 	}
+}
+
+func isFloat(value string, least, most float64) bool {
+	f, err := strconv.ParseFloat(value, 64)
+	return err == nil && f >= least && f <= most
 }
 
 func isAddress(value string) bool {

@@ -55,6 +55,9 @@ func (a atLeast) WithGroup(name string) slog.Handler {
 	return atLeast{a.Handler.WithGroup(name), a.level}
 }
 
+// stderr is for what must not go over OTLP: news of OTLP itself.
+func stderr() slog.Handler { return slog.NewJSONHandler(os.Stderr, nil) }
+
 // errorPause is the least time between two lines about the SDK's own errors:
 // a receiver that is away gives one with every batch.
 const errorPause = 30 * time.Second
@@ -71,7 +74,7 @@ type errorLog struct {
 }
 
 func newErrorLog() *errorLog {
-	return &errorLog{log: slog.New(slog.NewJSONHandler(os.Stderr, nil)), now: time.Now}
+	return &errorLog{log: slog.New(stderr()), now: time.Now}
 }
 
 // Handle implements otel.ErrorHandler.

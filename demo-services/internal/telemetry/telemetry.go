@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -79,20 +80,25 @@ func New(r *env.Reader) (*SDK, error) {
 // Start has nothing to do: providers work from the moment they are built.
 func (s *SDK) Start(func(error)) error { return nil }
 
-// Stop flushes what has been collected and closes the exporters. What a receiver
-// that is away could not take until ctx ends is lost, and the error says so.
+// flushTime bounds the last export. It leaves room for the rest of a stop within
+// the ten seconds that Docker and others give.
+const flushTime = 5 * time.Second
+
+// Stop flushes what has been collected and closes the exporters. A receiver that
+// is away does not make the stop of a service fail: what is lost is logged.
 func (s *SDK) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
 	errs := make(chan error, len(s.stops))
 	for _, stop := range s.stops {
 		go func() { errs <- stop(ctx) }() // side by side: each may need all the time there is
 	}
-	var all []error
 	for range s.stops {
 		if err := <-errs; err != nil {
-			all = append(all, fmt.Errorf("flush telemetry: %w", err))
+			slog.New(stderr()).Warn("telemetry not flushed, the latest is lost", "error", err)
 		}
 	}
-	return errors.Join(all...)
+	return nil
 }
 
 func (s *SDK) traces(ctx context.Context, r *env.Reader, res *resource.Resource) error {
