@@ -177,7 +177,7 @@ func (s *shard) account(t *trace, pieces int64) {
 // of its own.
 func (s *shard) schedule(t *trace) {
 	if t.facts.Spans == 0 {
-		t.due = t.first.Add(s.engine.config.Logs.WaitForSpans)
+		t.due = t.first.Add(s.engine.config.Logs.WaitForSpans.d)
 	} else {
 		t.due = s.engine.policy.Deadline(&t.facts, t.first, t.last)
 	}

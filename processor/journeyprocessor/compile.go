@@ -14,8 +14,8 @@ func compile(c *Config) (*policy.Policy, *match.Set, error) {
 	set := &match.Set{}
 	p := &policy.Policy{
 		Waits: policy.Waits{
-			Quiet: c.Completion.Quiet, Missing: c.Completion.MissingWait,
-			Message: c.Completion.MessageWait, Max: c.Completion.MaxWait,
+			Quiet: c.Completion.Quiet.d, Missing: c.Completion.MissingWait.d,
+			Message: c.Completion.MessageWait.d, Max: c.Completion.MaxWait.d,
 		},
 		Outcomes: policy.Outcomes{
 			ErrorOnRootOnly:      c.Outcome.Error == "root_span",
@@ -46,7 +46,7 @@ func compileRule(c *RuleConfig, set *match.Set) (policy.Rule, error) {
 	}
 	rule := policy.Rule{
 		Name: c.Name, Threshold: threshold, Sampled: fmt.Sprintf("rule keeps %s", c.Keep),
-		When: policy.When{Journey: c.When.Journey, SlowerThan: c.When.SlowerThan, LongerThan: c.When.LongerThan},
+		When: policy.When{Journey: c.When.Journey, SlowerThan: c.When.SlowerThan.d, LongerThan: c.When.LongerThan.d},
 	}
 	if c.When.Outcome != "" {
 		outcome, err := policy.ParseOutcome(c.When.Outcome)

@@ -49,15 +49,15 @@ type CompletionConfig struct {
 	// Quiet is how long nothing new must have arrived of a trace of which
 	// nothing is missing. It should be longer than the services' export
 	// interval (5 s for the SDKs' batch span processor).
-	Quiet time.Duration `mapstructure:"quiet"`
+	Quiet Duration `mapstructure:"quiet"`
 	// MissingWait is how long after its last span a trace waits while its
 	// root, a parent or a step is missing.
-	MissingWait time.Duration `mapstructure:"missing_wait"`
+	MissingWait Duration `mapstructure:"missing_wait"`
 	// MessageWait is how long after its last span a trace waits while a
 	// message that amqp_trace saw published has not been delivered.
-	MessageWait time.Duration `mapstructure:"message_wait"`
+	MessageWait Duration `mapstructure:"message_wait"`
 	// MaxWait is how long after its first span a trace is decided in any case.
-	MaxWait time.Duration `mapstructure:"max_wait"`
+	MaxWait Duration `mapstructure:"max_wait"`
 }
 
 // OutcomeConfig says what makes a journey an error or incomplete.
@@ -86,11 +86,11 @@ type RuleConfig struct {
 
 // WhenConfig holds if all that is set in it holds; empty, it always holds.
 type WhenConfig struct {
-	Outcome    string        `mapstructure:"outcome"`
-	Journey    string        `mapstructure:"journey"`
-	SlowerThan time.Duration `mapstructure:"slower_than"`
-	LongerThan time.Duration `mapstructure:"longer_than"`
-	Match      *MatchConfig  `mapstructure:"match"`
+	Outcome    string       `mapstructure:"outcome"`
+	Journey    string       `mapstructure:"journey"`
+	SlowerThan Duration     `mapstructure:"slower_than"`
+	LongerThan Duration     `mapstructure:"longer_than"`
+	Match      *MatchConfig `mapstructure:"match"`
 }
 
 // BufferConfig bounds the memory of what waits.
@@ -134,7 +134,7 @@ type LogsConfig struct {
 	WithoutTrace string `mapstructure:"without_trace"`
 	// WaitForSpans is how long records wait for the first span of their trace.
 	// After that the rules decide about them alone.
-	WaitForSpans time.Duration `mapstructure:"wait_for_spans"`
+	WaitForSpans Duration `mapstructure:"wait_for_spans"`
 }
 
 // TelemetryConfig bounds the processor's own metrics.
@@ -152,14 +152,14 @@ func createDefaultConfig() *Config {
 	retry.MaxElapsedTime = 0
 	return &Config{
 		Completion: CompletionConfig{
-			Quiet: 10 * time.Second, MissingWait: 30 * time.Second,
-			MessageWait: 15 * time.Minute, MaxWait: 30 * time.Minute,
+			Quiet: Duration{10 * time.Second}, MissingWait: Duration{30 * time.Second},
+			MessageWait: Duration{15 * time.Minute}, MaxWait: Duration{30 * time.Minute},
 		},
 		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
 		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20},
 		Decisions: DecisionsConfig{Kept: 100_000, Dropped: 400_000},
 		Release:   ReleaseConfig{MaxBatch: 4096, Consumers: 4, Retry: retry},
-		Logs:      LogsConfig{AlwaysKeep: "WARN", WithoutTrace: "keep", WaitForSpans: 30 * time.Second},
+		Logs:      LogsConfig{AlwaysKeep: "WARN", WithoutTrace: "keep", WaitForSpans: Duration{30 * time.Second}},
 		Telemetry: TelemetryConfig{MaxJourneys: 200},
 	}
 }
@@ -185,7 +185,7 @@ func (c *Config) Validate() error {
 // Validate checks that waits grow in the order in which they are described.
 func (c *CompletionConfig) Validate() error {
 	return errors.Join(
-		positive("quiet", c.Quiet),
+		positive("quiet", c.Quiet.d),
 		atLeast("missing_wait", c.MissingWait, "quiet", c.Quiet),
 		atLeast("message_wait", c.MessageWait, "quiet", c.Quiet),
 		atLeast("max_wait", c.MaxWait, "message_wait", c.MessageWait),
@@ -231,7 +231,7 @@ func (c *LogsConfig) Validate() error {
 	}
 	return errors.Join(err,
 		oneOf("without_trace", c.WithoutTrace, "keep", "drop"),
-		positive("wait_for_spans", c.WaitForSpans),
+		positive("wait_for_spans", c.WaitForSpans.d),
 	)
 }
 

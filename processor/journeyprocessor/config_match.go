@@ -101,7 +101,7 @@ func (c *WhenConfig) Validate() error {
 		}
 	}
 	return errors.Join(append(errs,
-		notNegative("slower_than", c.SlowerThan), notNegative("longer_than", c.LongerThan))...)
+		notNegative("slower_than", c.SlowerThan.d), notNegative("longer_than", c.LongerThan.d))...)
 }
 
 func parseSeverity(s string) (plog.SeverityNumber, error) {
@@ -161,8 +161,8 @@ func notNegative[N int | time.Duration](key string, n N) error {
 	return nil
 }
 
-func atLeast(key string, d time.Duration, otherKey string, other time.Duration) error {
-	if d < other {
+func atLeast(key string, d Duration, otherKey string, other Duration) error {
+	if d.d < other.d {
 		return fmt.Errorf("%s must be at least %s (%v), got %v", key, otherKey, other, d)
 	}
 	return nil

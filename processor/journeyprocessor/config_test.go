@@ -28,6 +28,7 @@ func TestEveryMistakeNamesItsKeyAndTheValueFound(t *testing.T) {
 		{"status", "{journeys: [{name: a, match: {status: bad}}]}", "journeys::0::match", `status must be one of error, ok, unset, got "bad"`},
 		{"quiet", "{completion: {quiet: 0s}}", "completion", "quiet must be positive, got 0s"},
 		{"quiet without a unit", "{completion: {quiet: soon}}", "completion.quiet", `"soon"`},
+		{"quiet as a number", "{completion: {quiet: 5}}", "completion.quiet", "got \"int\""},
 		{"missing_wait", "{completion: {quiet: 5s, missing_wait: 4s}}", "completion", "missing_wait must be at least quiet (5s), got 4s"},
 		{"message_wait", "{completion: {quiet: 5s, message_wait: 4s}}", "completion", "message_wait must be at least quiet (5s), got 4s"},
 		{"max_wait", "{completion: {max_wait: 1m}}", "completion", "max_wait must be at least message_wait (15m0s), got 1m0s"},
@@ -78,8 +79,8 @@ func TestEveryMistakeIsReportedAtOnce(t *testing.T) {
 func TestThePublishedConfigMeansWhatItSays(t *testing.T) {
 	c, err := load("{completion: {quiet: 3s}, buffer: {memory: 2GB}, sampling: {rules: [{name: a, keep: 2.5%}]}, logs: {always_keep: error}}")
 	require.NoError(t, err)
-	require.Equal(t, 3*time.Second, c.Completion.Quiet)
-	require.Equal(t, 15*time.Minute, c.Completion.MessageWait, "a default stays")
+	require.Equal(t, 3*time.Second, c.Completion.Quiet.d)
+	require.Equal(t, 15*time.Minute, c.Completion.MessageWait.d, "a default stays")
 	require.Equal(t, ByteSize(2e9), c.Buffer.Memory)
 	require.InDelta(t, 0.025, c.Sampling.Rules[0].Keep.share, 1e-12)
 }

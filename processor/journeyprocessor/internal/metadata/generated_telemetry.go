@@ -190,7 +190,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyInvalidSpans, err = builder.meter.Int64Counter(
 		"otelcol_processor_journey_invalid_spans",
-		metric.WithDescription("Spans without a valid trace id or span id. They belong to no journey and are kept as they are. [Development]"),
+		metric.WithDescription("Spans without a trace id. They belong to no journey and are kept as they are. [Development]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

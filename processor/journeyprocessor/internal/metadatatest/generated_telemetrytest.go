@@ -68,7 +68,7 @@ func AssertEqualProcessorJourneyEarlyDecisions(t *testing.T, tt *componenttest.T
 func AssertEqualProcessorJourneyInvalidSpans(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_journey_invalid_spans",
-		Description: "Spans without a valid trace id or span id. They belong to no journey and are kept as they are. [Development]",
+		Description: "Spans without a trace id. They belong to no journey and are kept as they are. [Development]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
