@@ -8,16 +8,20 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 )
 
 const (
-	// startTimeout bounds the start of one part, installing a broker or pulling
-	// its image included.
-	startTimeout = 5 * time.Minute
+	// brokerTimeout bounds the start of the broker, installing it or pulling its
+	// image included.
+	brokerTimeout = 5 * time.Minute
+	// startTimeout bounds the start of any other part; they take seconds.
+	startTimeout = time.Minute
 	stopTimeout  = 40 * time.Second
 )
 
@@ -33,8 +37,10 @@ type running interface {
 // part has ended; it then continues on the same data and ports.
 type part struct {
 	name    string
+	timeout time.Duration // of a start
 	start   func(ctx context.Context) (running, error)
 	current running // nil before the first start
+	ready   atomic.Bool
 }
 
 // group is parts that start at the same time, once the groups before it run.
@@ -65,7 +71,7 @@ func newAssembly(s *settings, dir string, log io.Writer) *assembly {
 }
 
 func (a *assembly) brokerPart(s *settings, dir string, log io.Writer) *part {
-	return &part{name: "rabbitmq", start: func(ctx context.Context) (running, error) {
+	return &part{name: "rabbitmq", timeout: brokerTimeout, start: func(ctx context.Context) (running, error) {
 		if a.broker != nil {
 			return a.broker, a.broker.Restart(ctx)
 		}
@@ -83,7 +89,7 @@ func (a *assembly) brokerPart(s *settings, dir string, log io.Writer) *part {
 // jaegerPart describes one Jaeger; its ports are the variables that begin with
 // the prefix.
 func jaegerPart(s *settings, dir, name, prefix string) *part {
-	return &part{name: name, start: func(ctx context.Context) (running, error) {
+	return &part{name: name, timeout: startTimeout, start: func(ctx context.Context) (running, error) {
 		return started(stack.StartJaeger(ctx, stack.JaegerSpec{
 			Name: name, Path: s.bin("jaeger"), Dir: filepath.Join(dir, name),
 			QueryPort: s.ports[prefix+"_PORT"], OTLPPort: s.ports[prefix+"_OTLP_PORT"],
@@ -104,23 +110,70 @@ func started[R running](r R, err error) (running, error) {
 // runs.
 func (a *assembly) start(ctx context.Context, t *terminal) error {
 	for _, g := range a.groups {
-		if err := t.step(ctx, g.name, nil, g.start); err != nil {
+		if err := t.step(ctx, g.name, g.waiting, g.start); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// start starts all parts of the group. When one cannot start, the others are
+// not waited for any longer.
 func (g group) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	errs := make([]error, len(g.parts))
 	var wg sync.WaitGroup
 	for i, p := range g.parts {
-		wg.Go(func() { p.current, errs[i] = p.start(ctx) })
+		wg.Go(func() {
+			if errs[i] = p.run(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return firstCause(errs)
+}
+
+// firstCause leaves out the errors of those that were only given up because
+// another one failed.
+func firstCause(errs []error) error {
+	var causes, given []error
+	for _, err := range errs {
+		if errors.Is(err, context.Canceled) {
+			given = append(given, err)
+		} else {
+			causes = append(causes, err)
+		}
+	}
+	if err := errors.Join(causes...); err != nil {
+		return err
+	}
+	return errors.Join(given...)
+}
+
+// waiting names the parts that are not ready yet.
+func (g group) waiting() string {
+	var names []string
+	for _, p := range g.parts {
+		if !p.ready.Load() {
+			names = append(names, p.name)
+		}
+	}
+	return "waiting for " + strings.Join(names, ", ")
+}
+
+// run starts the part, for the first time or again.
+func (p *part) run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	current, err := p.start(ctx)
+	if err != nil {
+		return err
+	}
+	p.current = current
+	p.ready.Store(true)
+	return nil
 }
 
 // parts are all parts in the order of their start.

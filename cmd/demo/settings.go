@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
@@ -172,6 +172,5 @@ func (s *settings) address(variable string) string {
 }
 
 func (s *settings) url(variable string, path ...string) string {
-	u := url.URL{Scheme: "http", Host: s.address(variable)}
-	return u.JoinPath(path...).String()
+	return strings.Join(append([]string{"http://" + s.address(variable)}, path...), "/")
 }

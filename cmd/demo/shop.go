@@ -50,7 +50,7 @@ const serviceGrace = 15 * time.Second
 func (a *assembly) shopParts(s *settings, dir string) []*part {
 	var parts []*part
 	for _, svc := range services {
-		parts = append(parts, &part{name: svc.name, start: func(ctx context.Context) (running, error) {
+		parts = append(parts, &part{name: svc.name, timeout: startTimeout, start: func(ctx context.Context) (running, error) {
 			return started(stack.StartService(ctx, stack.ProcessSpec{
 				Name: svc.name, Path: s.bin(svc.name), Env: svc.environment(s, a.broker.URL), Dir: dir,
 				LogFile: filepath.Join(dir, svc.name+".log"), Grace: serviceGrace,
@@ -101,7 +101,7 @@ const (
 )
 
 func (a *assembly) collectorPart(s *settings, dir string) *part {
-	return &part{name: "collector", start: func(ctx context.Context) (running, error) {
+	return &part{name: "collector", timeout: startTimeout, start: func(ctx context.Context) (running, error) {
 		env, err := collectorEnvironment(s, dir, a.broker.URL)
 		if err != nil {
 			return nil, err

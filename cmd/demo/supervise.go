@@ -45,7 +45,7 @@ func supervise(ctx context.Context, t *terminal, s *settings) (err error) {
 
 // shopperPart is traffic without an end; each start begins a truth file of its own.
 func shopperPart(s *settings, dir string) *part {
-	return &part{name: "shopper", start: func(ctx context.Context) (running, error) {
+	return &part{name: "shopper", timeout: startTimeout, start: func(ctx context.Context) (running, error) {
 		spec := shopper(s, dir, 0)
 		spec.Env = append(spec.Env, "SHOPPER_TRUTH_FILE="+filepath.Join(dir, fmt.Sprintf("truth-%d.jsonl", time.Now().Unix())))
 		return started(stack.StartProcess(ctx, spec))
@@ -67,7 +67,7 @@ func (a *assembly) tend(ctx context.Context, t *terminal, changed func() error) 
 				continue
 			}
 			t.line("%s %s has ended: starting it again", time.Now().Format(time.TimeOnly), p.name)
-			if err := p.again(ctx); err != nil {
+			if err := p.run(ctx); err != nil {
 				t.line("%s %s: %v", time.Now().Format(time.TimeOnly), p.name, err)
 				continue
 			}
@@ -86,18 +86,6 @@ func (p *part) hasEnded() bool {
 	default:
 		return false
 	}
-}
-
-// again starts an ended part; on an error the next turn tries again.
-func (p *part) again(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	current, err := p.start(ctx)
-	if err != nil {
-		return err
-	}
-	p.current = current
-	return nil
 }
 
 // pids are the process ids by part; 0 for a broker that is not ours.
