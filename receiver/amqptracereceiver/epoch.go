@@ -15,8 +15,8 @@ type epoch struct {
 	*tracesReceiver
 	host     component.Host
 	endpoint endpoint
-	caution  caution
-	handled  int64 // deliveries settled
+	caution  caution // how to read; a reading that went well lowers it
+	handled  int64   // deliveries settled
 }
 
 // run returns why the epoch ended; nil only after an orderly stop.
@@ -100,8 +100,12 @@ func (e *epoch) nowReading(queue string) {
 // takeFirst handles the message that was taken off the queue, if it could be read after all.
 func (e *epoch) takeFirst(s *session, queue string) error {
 	d, ok, err := s.takeFirst(queue)
-	if err != nil || !ok {
+	if err != nil {
 		return err
+	}
+	e.caution = readSingly
+	if !ok {
+		return nil
 	}
 	in := newIntake(e.pipeline, settledAlready{}, 1)
 	in.take(&d, time.Now())

@@ -110,7 +110,7 @@ func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 		if e.handled > 0 || time.Since(began) > r.cfg.Reconnect.MaxInterval {
 			wait.Reset()
 		}
-		caution = caution.after(err, e.handled, r.cfg.Queue.Durable)
+		caution = e.caution.after(err, e.handled, r.cfg.Queue.Durable)
 		if !r.pauseAfter(host, e.endpoint, err, wait.NextBackOff()) {
 			return
 		}

@@ -1,0 +1,150 @@
+package amqptracereceiver
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// scriptedConn reads from a script, in pieces as a network might.
+type scriptedConn struct {
+	net.Conn
+	io.Reader
+}
+
+func (c scriptedConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
+
+func appendFrame(dst []byte, kind byte, channel uint16, payload []byte) []byte {
+	dst = append(dst, kind)
+	dst = binary.BigEndian.AppendUint16(dst, channel)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload)))
+	return append(append(dst, payload...), frameEnd)
+}
+
+func headerPayload(bodySize uint64, properties []byte) []byte {
+	payload := binary.BigEndian.AppendUint64([]byte{0, 60, 0, 0}, bodySize)
+	return append(payload, properties...)
+}
+
+const testFrameMax = 4096
+
+// conversation makes what a broker might send, and what the client should see of it.
+func conversation(r *rand.Rand, messages int) (sent, want []byte, oversized int64) {
+	for range messages {
+		channel := uint16(r.IntN(3))
+		method := make([]byte, r.IntN(40))
+		sent, want = appendFrame(sent, 1, channel, method), appendFrame(want, 1, channel, method)
+		if r.IntN(4) == 0 { // a heartbeat or a method without content
+			sent, want = appendFrame(sent, 8, 0, nil), appendFrame(want, 8, 0, nil)
+			continue
+		}
+		properties := make([]byte, 2+r.IntN(200))
+		if r.IntN(5) == 0 {
+			properties = make([]byte, testFrameMax+r.IntN(5000))
+		}
+		body := make([]byte, r.IntN(3)*r.IntN(9000))
+		sent = appendFrame(sent, frameHeader, channel, headerPayload(uint64(len(body)), properties))
+		for rest := body; len(rest) > 0; rest = rest[min(len(rest), testFrameMax-frameExtraBytes):] {
+			sent = appendFrame(sent, frameBody, channel, rest[:min(len(rest), testFrameMax-frameExtraBytes)])
+		}
+		if 12+len(properties)+frameExtraBytes > testFrameMax {
+			properties = []byte{0, 0}
+			oversized++
+		}
+		var length []byte
+		if len(body) > 0 {
+			length = binary.BigEndian.AppendUint64(nil, uint64(len(body)))
+		}
+		want = appendFrame(want, frameHeader, channel, headerPayload(uint64(len(length)), properties))
+		if length != nil {
+			want = appendFrame(want, frameBody, channel, length)
+		}
+	}
+	return sent, want, oversized
+}
+
+func TestWireDropsBodiesAndOversizedHeaders(t *testing.T) {
+	seed := rand.Uint64()
+	t.Log("seed", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	sent, want, oversized := conversation(r, 300)
+	for name, reader := range map[string]io.Reader{
+		"as a whole":   bytes.NewReader(sent),
+		"byte by byte": iotest.OneByteReader(bytes.NewReader(sent)),
+		"in halves":    iotest.HalfReader(bytes.NewReader(sent)),
+		"data and end": iotest.DataErrReader(bytes.NewReader(sent)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWire(scriptedConn{Reader: reader})
+			w.frameMax.Store(testFrameMax)
+			got, err := io.ReadAll(iotest.OneByteReader(w))
+			if name != "byte by byte" {
+				w = newWire(scriptedConn{Reader: bytes.NewReader(sent)})
+				w.frameMax.Store(testFrameMax)
+				got, err = io.ReadAll(w)
+			}
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(want, got))
+			assert.Equal(t, oversized, w.oversized.Load())
+		})
+	}
+}
+
+// A whole frame must reach the client although nothing follows it.
+func TestWireDoesNotWaitForTheNextFrame(t *testing.T) {
+	ours, brokers := net.Pipe()
+	defer ours.Close()
+	defer brokers.Close()
+	w := newWire(ours)
+	sent := appendFrame(nil, frameHeader, 1, headerPayload(3, []byte{0, 0}))
+	sent = appendFrame(sent, frameBody, 1, []byte("abc"))
+	go func() { _, _ = brokers.Write(sent) }()
+	want := appendFrame(nil, frameHeader, 1, headerPayload(lengthBytes, []byte{0, 0}))
+	want = appendFrame(want, frameBody, 1, []byte{0, 0, 0, 0, 0, 0, 0, 3})
+	got := make([]byte, len(want))
+	_, err := io.ReadFull(w, got)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	assert.EqualValues(t, 3, originalBodyBytes(got[len(got)-1-lengthBytes:len(got)-1]))
+}
+
+// Whatever arrives, the client sees complete frames without foreign bodies, or an end.
+func FuzzWire(f *testing.F) {
+	sent, _, _ := conversation(rand.New(rand.NewPCG(1, 2)), 5)
+	f.Add(sent, 1)
+	f.Add([]byte{frameHeader, 0, 1, 0, 0, 0, 1, 7, frameEnd}, 3)
+	f.Fuzz(func(t *testing.T, sent []byte, chunk int) {
+		w := newWire(scriptedConn{Reader: bytes.NewReader(sent)})
+		w.frameMax.Store(testFrameMax)
+		var got []byte
+		p := make([]byte, max(1, min(chunk, 5000)))
+		for {
+			n, err := w.Read(p)
+			got = append(got, p[:n]...)
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		for len(got) >= framePrefixBytes {
+			size := int64(binary.BigEndian.Uint32(got[3:]))
+			if got[0] == frameBody && size != lengthBytes {
+				t.Fatalf("a body of %d bytes came through", size)
+			}
+			if int64(len(got)) < size+frameExtraBytes {
+				return // cut off, as the input was
+			}
+			got = got[size+frameExtraBytes:]
+		}
+	})
+}
