@@ -158,12 +158,11 @@ func (h *harness) holdsTheLaw() {
 
 // sink takes what leaves, or refuses it with the error it is given.
 type sink struct {
-	mu       sync.Mutex
-	refusal  error
-	offers   int
-	spans    []ptrace.Span
-	services []string // of spans, by index
-	records  []plog.LogRecord
+	mu      sync.Mutex
+	refusal error
+	offers  int
+	spans   []ptrace.Span
+	records []plog.LogRecord
 }
 
 var errBusy = errors.New("busy")
@@ -188,7 +187,6 @@ func (s *sink) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span := range ss.Spans().All() {
 				s.spans = append(s.spans, span)
-				s.services = append(s.services, serviceOf(rs.Resource()))
 			}
 		}
 	}
@@ -211,12 +209,28 @@ func (s *sink) ConsumeLogs(_ context.Context, ld plog.Logs) error {
 	return nil
 }
 
-// of returns the spans of a trace that have arrived.
-func (s *sink) of(trace string) []ptrace.Span {
+// all returns the spans that have arrived.
+func (s *sink) all() []ptrace.Span {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return slices.Clone(s.spans)
+}
+
+// bodies returns those of the log records that have arrived.
+func (s *sink) bodies() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var bodies []string
+	for _, r := range s.records {
+		bodies = append(bodies, r.Body().Str())
+	}
+	return bodies
+}
+
+// of returns the spans of a trace that have arrived.
+func (s *sink) of(trace string) []ptrace.Span {
 	var found []ptrace.Span
-	for _, span := range s.spans {
+	for _, span := range s.all() {
 		if span.TraceID() == traceID(trace) {
 			found = append(found, span)
 		}

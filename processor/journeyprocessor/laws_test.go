@@ -154,7 +154,7 @@ func TestWeightsOfKeptJourneysAddUp(t *testing.T) {
 			require.NoError(t, h.traces.ConsumeTraces(h.t.Context(), td))
 			h.wait(3 * time.Second)
 			p, sum := percent/100, 0.0
-			for _, s := range h.sink.spans {
+			for _, s := range h.sink.all() {
 				w3c, err := sampling.NewW3CTraceState(s.TraceState().AsRaw())
 				require.NoError(t, err)
 				sum += w3c.OTelValue().AdjustedCount()

@@ -90,7 +90,7 @@ func (e *expectation) check(h *harness) {
 		require.Len(h.t, h.sink.of(trace), n, "spans of %s", trace)
 		total += n
 	}
-	require.Len(h.t, h.sink.spans, total, "spans in the sink")
+	require.Len(h.t, h.sink.all(), total, "spans in the sink")
 	require.Equal(h.t, e.Dropped, h.value("processor_journey_spans_dropped"), "dropped")
 	require.Equal(h.t, e.Pending, h.value("processor_journey_spans_pending"), "pending")
 	require.Equal(h.t, e.Lost, h.value("processor_journey_spans_lost"), "lost")
@@ -105,11 +105,7 @@ func (e *expectation) check(h *harness) {
 		e.checkTags(h, trace, tags)
 	}
 	if e.Logs != nil {
-		var bodies []string
-		for _, r := range h.sink.records {
-			bodies = append(bodies, r.Body().Str())
-		}
-		require.ElementsMatch(h.t, e.Logs, bodies)
+		require.ElementsMatch(h.t, e.Logs, h.sink.bodies())
 	}
 }
 
