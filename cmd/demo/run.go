@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
@@ -38,7 +39,7 @@ func runDemo(ctx context.Context, t *terminal, s *settings) (err error) {
 		return err
 	}
 	printLinks(ctx, t, s, dir)
-	t.line("They answer while the parts run: `make up` keeps them running. Logs and data of this run: %s\n", dir)
+	t.line("They answer while the parts run: `make up` keeps them running. Logs and data of this run: .run/demo\n")
 	return nil
 }
 
@@ -100,9 +101,14 @@ func watch(ctx context.Context, a *assembly, p *stack.Process) error {
 
 // compare runs the same program a user would, and prints how to.
 func compare(ctx context.Context, t *terminal, s *settings, dir string) error {
+	dir, err := filepath.Rel(s.root, dir)
+	if err != nil {
+		return err
+	}
 	args := volumeArguments(s, dir)
 	t.line("\n$ %s\n", commandLine("bin/volume", args))
 	cmd := exec.CommandContext(ctx, s.bin("volume"), args...)
+	cmd.Dir = s.root
 	cmd.Stdout, cmd.Stderr = t.out, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("compare what was received and stored: %w", err)

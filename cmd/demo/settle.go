@@ -80,12 +80,12 @@ func readState(ctx context.Context, s *settings) (state, error) {
 		return state{}, err
 	}
 	own := func(name string) float64 {
-		n, _ := collector.Sum("otelcol_processor_journey_"+name, nil)
+		n, _ := collector.Counter("otelcol_processor_journey_"+name, nil)
 		return n
 	}
 	now := state{
-		received: own("spans_received_total"), pending: own("spans_pending"),
-		logsPending: own("log_records_pending"), kept: own("spans_kept_total"),
+		received: own("spans_received"), pending: own("spans_pending"),
+		logsPending: own("log_records_pending"), kept: own("spans_kept"),
 	}
 	if now.storedAll, err = stored(ctx, client, s.url("DEMO_JAEGER_ALL_METRICS_PORT", "metrics")); err != nil {
 		return state{}, err
@@ -99,7 +99,7 @@ func stored(ctx context.Context, client *http.Client, url string) (float64, erro
 	if err != nil {
 		return 0, err
 	}
-	n, _ := snapshot.Sum("otelcol_exporter_sent_spans_total", metrics.Labels{"exporter": "jaeger_storage_exporter"})
+	n, _ := snapshot.Counter("otelcol_exporter_sent_spans", metrics.Labels{"exporter": "jaeger_storage_exporter"})
 	return n, nil
 }
 

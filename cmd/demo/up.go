@@ -117,7 +117,8 @@ func follow(ctx context.Context, t *terminal, s *settings, logPath string, ended
 			return errors.Join(ctx.Err(), down(context.WithoutCancel(ctx), t, s))
 		case <-ticker.C:
 			if state, err := s.readState(); err == nil && state.Ready {
-				return nil
+				_, err := io.Copy(t.out, shown)
+				return err
 			}
 		}
 	}
@@ -186,7 +187,7 @@ func status(t *terminal, s *settings) error {
 		s.url("DEMO_OTLP_GRPC_PORT"), s.url("DEMO_OTLP_HTTP_PORT"))
 	t.line("The collector's metrics  %s", s.url("METRICS_PORT", "metrics"))
 	t.line("Compare the volume       %s", commandLine("bin/volume", volumeArguments(s, ".run/up")[:10]))
-	t.line("Logs and data            %s", s.upDir())
+	t.line("Logs and data            .run/up")
 	t.line("\nProcesses (kill one: it is started again after %s)", restartDelay)
 	for _, name := range partNames() {
 		if pid := state.Parts[name]; pid != 0 {

@@ -24,10 +24,11 @@ const (
 // Names of the metrics. The first is exact: one for each span that Jaeger has
 // given to its storage.
 const (
-	jaegerSpans = "otelcol_exporter_sent_spans_total"
+	jaegerSpans = "otelcol_exporter_sent_spans"
 	jaegerBytes = "jaeger_storage_badger_write_bytes_user"
 	journeyOwn  = "otelcol_processor_journey_"
-	uptime      = "otelcol_process_uptime_seconds_total"
+	// A collector names it with its unit or without.
+	uptimeSeconds, uptime = "otelcol_process_uptime_seconds", "otelcol_process_uptime"
 )
 
 // read asks every source there is.
@@ -75,7 +76,7 @@ func readStore(ctx context.Context, client *http.Client, s settings, url, metric
 			return nil, err
 		}
 		// A Jaeger that has stored nothing yet does not show the counter.
-		spans, _ := snapshot.Sum(jaegerSpans, metrics.Labels{"exporter": "jaeger_storage_exporter"})
+		spans, _ := snapshot.Counter(jaegerSpans, metrics.Labels{"exporter": "jaeger_storage_exporter"})
 		store.Spans = volume.Known(int64(spans))
 		if bytes, found := snapshot.Sum(jaegerBytes, nil); found {
 			store.Bytes = volume.Known(int64(bytes))
@@ -118,18 +119,21 @@ func readCollector(ctx context.Context, client *http.Client, url string) (*volum
 	if err != nil {
 		return nil, err
 	}
-	if _, found := s.Sum(journeyOwn+"spans_received_total", nil); !found {
-		return nil, fmt.Errorf("read metrics of %s: no %sspans_received_total: is the journey processor in a traces pipeline, and has it received anything?",
+	if _, found := s.Counter(journeyOwn+"spans_received", nil); !found {
+		return nil, fmt.Errorf("read metrics of %s: no %sspans_received: is the journey processor in a traces pipeline, and has it received anything?",
 			url, journeyOwn)
 	}
-	seconds, _ := s.Sum(uptime, nil)
+	seconds, found := s.Counter(uptimeSeconds, nil)
+	if !found {
+		seconds, _ = s.Counter(uptime, nil)
+	}
 	return &volume.Collector{
 		Spans:        flow(s, "spans"),
 		SpanBytes:    bytesPair(s, "span_bytes"),
 		LogRecords:   flow(s, "log_records"),
 		LogBytes:     bytesPair(s, "log_bytes"),
-		Journeys:     byJourney(s, journeyOwn+"journeys_total"),
-		JourneySpans: byJourney(s, journeyOwn+"journey_spans_total"),
+		Journeys:     byJourney(s, journeyOwn+"journeys"),
+		JourneySpans: byJourney(s, journeyOwn+"journey_spans"),
 		Uptime:       time.Duration(seconds * float64(time.Second)),
 	}, nil
 }
@@ -137,29 +141,29 @@ func readCollector(ctx context.Context, client *http.Client, url string) (*volum
 // flow reads the five counts of the law. One that never moved is absent: 0.
 func flow(s metrics.Snapshot, what string) volume.Flow {
 	count := func(name string) volume.Count {
-		n, _ := s.Sum(journeyOwn+what+name, nil)
+		n, _ := s.Counter(journeyOwn+what+name, nil)
 		return volume.Known(int64(n))
 	}
 	f := volume.Flow{
-		Kept: count("_kept_total"), Dropped: count("_dropped_total"),
-		Pending: count("_pending"), Lost: count("_lost_total"),
+		Kept: count("_kept"), Dropped: count("_dropped"),
+		Pending: count("_pending"), Lost: count("_lost"),
 	}
-	if n, found := s.Sum(journeyOwn+what+"_received_total", nil); found {
+	if n, found := s.Counter(journeyOwn+what+"_received", nil); found {
 		f.Received = volume.Known(int64(n))
 	}
 	return f
 }
 
 func bytesPair(s metrics.Snapshot, what string) volume.Pair {
-	received, found := s.Sum(journeyOwn+what+"_received_total", nil)
-	kept, _ := s.Sum(journeyOwn+what+"_kept_total", nil)
+	received, found := s.Counter(journeyOwn+what+"_received", nil)
+	kept, _ := s.Counter(journeyOwn+what+"_kept", nil)
 	return volume.Pair{Received: int64(received), Stored: int64(kept), Known: found}
 }
 
 // byJourney reads a counter with the labels journey and decision.
 func byJourney(s metrics.Snapshot, name string) map[string]volume.Pair {
-	received := s.SumBy(name, "journey", nil)
-	kept := s.SumBy(name, "journey", metrics.Labels{"decision": "kept"})
+	received := s.CounterBy(name, "journey", nil)
+	kept := s.CounterBy(name, "journey", metrics.Labels{"decision": "kept"})
 	pairs := map[string]volume.Pair{}
 	for journey, n := range received {
 		pairs[journey] = volume.Pair{Received: int64(n), Stored: int64(kept[journey]), Known: true}

@@ -63,6 +63,23 @@ func (s Snapshot) Sum(name string, labels Labels) (float64, bool) {
 	return sum, found
 }
 
+// Counter is Sum for a counter named without its suffix: a collector adds
+// "_total" or leaves it out, by the reader's without_type_suffix.
+func (s Snapshot) Counter(name string, labels Labels) (float64, bool) {
+	if sum, found := s.Sum(name+"_total", labels); found {
+		return sum, true
+	}
+	return s.Sum(name, labels)
+}
+
+// CounterBy is SumBy for a counter named without its suffix.
+func (s Snapshot) CounterBy(name, by string, labels Labels) map[string]float64 {
+	if sums := s.SumBy(name+"_total", by, labels); len(sums) > 0 {
+		return sums
+	}
+	return s.SumBy(name, by, labels)
+}
+
 // SumBy adds up the samples that have the labels by the value of one more label.
 func (s Snapshot) SumBy(name, by string, labels Labels) map[string]float64 {
 	sums := map[string]float64{}

@@ -50,6 +50,22 @@ func TestSumTakesOnlyTheLabelsAskedFor(t *testing.T) {
 	}
 }
 
+func TestCounterWithAndWithoutSuffix(t *testing.T) {
+	with := parsed(t)
+	without, err := Parse(strings.NewReader("# TYPE otelcol_exporter_sent_spans counter\notelcol_exporter_sent_spans{exporter=\"debug\"} 1257\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]Snapshot{"with": with, "without": without} {
+		if got, found := s.Counter("otelcol_exporter_sent_spans", nil); got != 1257 || !found {
+			t.Errorf("%s suffix: got %v, %v", name, got, found)
+		}
+		if got := s.CounterBy("otelcol_exporter_sent_spans", "exporter", nil); got["debug"] == 0 {
+			t.Errorf("%s suffix: by exporter: %v", name, got)
+		}
+	}
+}
+
 func TestSumByOneLabel(t *testing.T) {
 	got := parsed(t).SumBy("otelcol_processor_journey_journey_spans_total", "journey", nil)
 	if got["checkout"] != 100 || got["gift card"] != 4 || len(got) != 2 {

@@ -15,7 +15,9 @@ import (
 
 type request struct {
 	ResourceLogs []struct {
+		Resource  json.RawMessage `json:"resource"`
 		ScopeLogs []struct {
+			Scope      json.RawMessage   `json:"scope"`
 			LogRecords []json.RawMessage `json:"logRecords"`
 		} `json:"scopeLogs"`
 	} `json:"resourceLogs"`
@@ -35,9 +37,11 @@ func ReadFile(path string) (*volume.Logs, error) {
 	return &volume.Logs{File: path, ByTrace: byTrace}, nil
 }
 
-// Read counts records and bytes by trace id. The bytes of a line, resource and
-// scope included, are shared out to its records by their own length, so that
-// the sum over all traces is the length of the file without its line ends.
+// Read counts records and bytes by trace id. A record's bytes are those of its
+// JSON together with its resource's and its scope's, as if it stood alone. That
+// is what a log backend stores and charges, entry by entry, and unlike the
+// length of the file it does not depend on how records were batched: records
+// kept one journey at a time repeat their resource more often.
 func Read(r io.Reader) (map[string]volume.Volume, error) {
 	byTrace := map[string]volume.Volume{}
 	in := bufio.NewReader(r)
@@ -62,36 +66,27 @@ func addLine(byTrace map[string]volume.Volume, line []byte) error {
 	if err := json.Unmarshal(line, &req); err != nil {
 		return err
 	}
-	records, recordBytes := flatten(req)
-	left, leftRecordBytes := int64(len(line)), recordBytes
-	if line[len(line)-1] == '\n' {
-		left--
-	}
-	for _, record := range records {
-		var id struct {
-			TraceID string `json:"traceId"`
+	for _, resource := range req.ResourceLogs {
+		for _, scope := range resource.ScopeLogs {
+			for _, record := range scope.LogRecords {
+				size := len(resource.Resource) + len(scope.Scope) + len(record)
+				if err := addRecord(byTrace, record, int64(size)); err != nil {
+					return err
+				}
+			}
 		}
-		if err := json.Unmarshal(record, &id); err != nil {
-			return err
-		}
-		// Of what is left to share out, so that roundings cancel and the last takes the rest.
-		share := left * int64(len(record)) / leftRecordBytes
-		left -= share
-		leftRecordBytes -= int64(len(record))
-		v := byTrace[id.TraceID]
-		byTrace[id.TraceID] = volume.Volume{Records: v.Records + 1, Bytes: v.Bytes + share}
 	}
 	return nil
 }
 
-func flatten(req request) (records []json.RawMessage, bytes int64) {
-	for _, resource := range req.ResourceLogs {
-		for _, scope := range resource.ScopeLogs {
-			for _, record := range scope.LogRecords {
-				records = append(records, record)
-				bytes += int64(len(record))
-			}
-		}
+func addRecord(byTrace map[string]volume.Volume, record json.RawMessage, size int64) error {
+	var id struct {
+		TraceID string `json:"traceId"`
 	}
-	return records, bytes
+	if err := json.Unmarshal(record, &id); err != nil {
+		return err
+	}
+	v := byTrace[id.TraceID]
+	byTrace[id.TraceID] = volume.Volume{Records: v.Records + 1, Bytes: v.Bytes + size}
+	return nil
 }

@@ -1,51 +1,53 @@
 package otlplog
 
 import (
+	"maps"
 	"strings"
 	"testing"
+
+	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/volume"
 )
 
 const (
-	first  = `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"gateway"}}]},"scopeLogs":[{"scope":{},"logRecords":[{"body":{"stringValue":"short"},"traceId":"aa"},{"body":{"stringValue":"a much longer line than the other one"},"traceId":"bb"}]},{"logRecords":[{"body":{"stringValue":"no trace"}}]}]}]}`
-	second = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"traceId":"aa"}]}]}]}`
+	resource = `{"attributes":[{"key":"service.name","value":{"stringValue":"gateway"}}]}`
+	scope    = `{"name":"shop"}`
+	recordA  = `{"body":{"stringValue":"short"},"traceId":"aa"}`
+	recordB  = `{"body":{"stringValue":"a longer line"},"traceId":"bb"}`
+	untraced = `{"body":{"stringValue":"started"},"traceId":""}`
 )
 
-func TestBytesOfAllTracesAreTheFilesLength(t *testing.T) {
+// line is one export request with the records given.
+func line(records ...string) string {
+	return `{"resourceLogs":[{"resource":` + resource + `,"scopeLogs":[{"scope":` + scope +
+		`,"logRecords":[` + strings.Join(records, ",") + `]}]}]}`
+}
+
+func TestBytesDoNotDependOnBatching(t *testing.T) {
+	around := int64(len(resource) + len(scope))
+	want := map[string]volume.Volume{
+		"aa": {Records: 1, Bytes: around + int64(len(recordA))},
+		"bb": {Records: 1, Bytes: around + int64(len(recordB))},
+		"":   {Records: 1, Bytes: around + int64(len(untraced))},
+	}
 	for name, text := range map[string]string{
-		"ended lines": first + "\n" + second + "\n",
-		"cut end":     first + "\n" + second,
-		"empty lines": first + "\n\n" + second + "\n",
+		"one request":    line(recordA, recordB, untraced) + "\n",
+		"three requests": line(recordA) + "\n" + line(recordB) + "\n" + line(untraced) + "\n",
+		"no last end":    line(recordA, recordB) + "\n" + line(untraced),
+		"empty lines":    "\n" + line(recordA, recordB) + "\n\n" + line(untraced) + "\n",
 	} {
 		got, err := Read(strings.NewReader(text))
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: %v", name, err)
 		}
-		var bytes, records int64
-		for _, v := range got {
-			bytes += v.Bytes
-			records += v.Records
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
-		if want := int64(len(first) + len(second)); bytes != want || records != 4 {
-			t.Errorf("%s: %d records, %d bytes; want 4, %d", name, records, bytes, want)
-		}
-		if got["aa"].Records != 2 || got["bb"].Records != 1 || got[""].Records != 1 {
-			t.Errorf("%s: by trace: %v", name, got)
-		}
-	}
-}
-
-func TestALongerRecordTakesMore(t *testing.T) {
-	got, err := Read(strings.NewReader(first))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got["bb"].Bytes <= got["aa"].Bytes {
-		t.Errorf("got %v", got)
 	}
 }
 
 func TestABrokenLineIsNamed(t *testing.T) {
-	if _, err := Read(strings.NewReader(first + "\n{\"resourceLogs\":[")); err == nil || !strings.Contains(err.Error(), "line 2") {
-		t.Errorf("got %v", err)
+	text := line(recordA) + "\n{\"resourceLogs\":["
+	if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("got %v, want line 2 to be named", err)
 	}
 }

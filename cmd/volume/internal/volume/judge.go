@@ -193,7 +193,7 @@ func (j *judge) notes(t Table) []string {
 	case !t.Total.LogBytes.Known:
 		notes = append(notes, "log records are not available and not in the cost: give -all-logs and -kept-logs, or -collector")
 	case j.AllLogs != nil && j.KeptLogs != nil:
-		notes = append(notes, "log bytes are OTLP JSON as written to the files")
+		notes = append(notes, "log bytes are those of each record in OTLP JSON with its resource and scope, as a backend stores it")
 	default:
 		notes = append(notes, "log bytes are OTLP bytes as the journey processor counted them, in total only")
 	}

@@ -73,6 +73,7 @@ func Judge(r Reading, prices Prices) Table {
 	for name, row := range rows {
 		row.Journey = name
 		row.SpanBytes = shareOut(t.Total.SpanBytes, row.Spans, t.Total.Spans)
+		row.SpanBytes.Known = row.SpanBytes.Known && row.Spans.Known
 		row.Cost = cost(*row, prices, t.Window)
 		t.Rows = append(t.Rows, *row)
 	}
@@ -146,8 +147,10 @@ func (j *judge) rows() map[string]*Row {
 		}
 	}
 	j.addLogs(row)
-	for _, r := range rows {
-		r.Journeys.Known, r.Spans.Known, r.MustKeep.Known = true, true, j.mustKeepKnown()
+	for name, r := range rows {
+		if name != noTrace {
+			r.Journeys.Known, r.Spans.Known, r.MustKeep.Known = true, true, j.mustKeepKnown()
+		}
 	}
 	return rows
 }
@@ -159,23 +162,20 @@ func (j *judge) addLogs(row func(string) *Row) {
 	if j.AllLogs == nil || j.KeptLogs == nil {
 		return
 	}
-	for id, v := range j.AllLogs.ByTrace {
+	logRow := func(id string) *Row {
 		r := row(j.name(id))
+		r.LogRecords.Known, r.LogBytes.Known = true, true
+		return r
+	}
+	for id, v := range j.AllLogs.ByTrace {
+		r := logRow(id)
 		r.LogRecords.Received += v.Records
 		r.LogBytes.Received += v.Bytes
 	}
 	for id, v := range j.KeptLogs.ByTrace {
-		r := row(j.name(id))
+		r := logRow(id)
 		r.LogRecords.Stored += v.Records
 		r.LogBytes.Stored += v.Bytes
-	}
-	for id := range j.AllLogs.ByTrace {
-		r := row(j.name(id))
-		r.LogRecords.Known, r.LogBytes.Known = true, true
-	}
-	for id := range j.KeptLogs.ByTrace {
-		r := row(j.name(id))
-		r.LogRecords.Known, r.LogBytes.Known = true, true
 	}
 }
 
