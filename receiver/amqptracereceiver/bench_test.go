@@ -1,0 +1,140 @@
+package amqptracereceiver
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// What does the receiver itself cost for each firehose message: decode, stamp, build, without the
+// client that parsed it and without the pipeline?
+func BenchmarkMessageToSpan(b *testing.B) {
+	for _, kind := range []string{"publish.shop", "deliver.stock-queue"} {
+		b.Run(strings.TrimSuffix(kind, ".shop"), func(b *testing.B) {
+			source, c := newTestSource()
+			builder := &spanBuilder{serviceName: "rabbitmq"}
+			const batch = 100
+			d := firehoseDelivery(kind, traced(amqp.Table{"timestamp_in_ms": time.Now().UnixMilli(), "tracestate": "ot=th:8"}), nil)
+			events := make([]event, batch)
+			now := time.Now()
+			b.ReportAllocs()
+			for b.Loop() {
+				for i := range events {
+					events[i] = event{}
+					if source.decode(&d, &events[i]) != skipNothing {
+						b.Fatal("skipped")
+					}
+					c.stamp(&events[i], now, false)
+				}
+				if builder.build(events).SpanCount() != batch {
+					b.Fatal("spans are missing")
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/message")
+		})
+	}
+}
+
+// What does a firehose message cost in CPU from socket to acknowledged span, beside a consumer that
+// only reads and acknowledges? Both drain the same queue, filled beforehand; the pipeline does nothing.
+func BenchmarkDrainFirehose(b *testing.B) {
+	for _, body := range []int{256, 16 << 10} {
+		name := map[int]string{256: "body=256B", 16 << 10: "body=16KiB"}[body]
+		b.Run("consumer=bare/"+name, func(b *testing.B) { benchmarkDrain(b, body, drainBare) })
+		b.Run("consumer=receiver/"+name, func(b *testing.B) { benchmarkDrain(b, body, drainReceiver) })
+	}
+}
+
+const benchMessages = 20_000
+
+func benchmarkDrain(b *testing.B, body int, drain func(*testing.B, *Config)) {
+	cfg := configFor(b, broker.Get(b).URL)
+	cfg.Queue = QueueConfig{Name: "otel." + unique("bench"), Durable: true, Expires: time.Minute, MaxLength: 1_000_000, MaxLengthBytes: 4 << 30}
+	app := dialApplication(b, broker.Get(b).URL)
+	shop := app.exchange(unique("shop"), "fanout")
+	cfg.Firehose = some(FirehoseConfig{Events: []string{eventPublish}, Exchanges: []string{shop}})
+	app.queue(unique("q"), shop, "") // takes the messages and drops them
+	s, err := dial(b.Context(), &cfg.Connection, mustEndpoint(b, cfg))
+	require.NoError(b, err)
+	_, err = s.declare(cfg.Queue, newSource(cfg, newDecoder(cfg)).bindings())
+	require.NoError(b, err)
+	s.close()
+
+	var cpu time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		fill(b, app, shop, body, cfg.Queue.Name)
+		before := cpuTime(b)
+		b.StartTimer()
+		drain(b, cfg)
+		cpu += cpuTime(b) - before
+	}
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N)/benchMessages, "cpu-us/message")
+	b.ReportMetric(float64(benchMessages)*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+}
+
+func mustEndpoint(tb testing.TB, cfg *Config) endpoint {
+	e, err := parseEndpoint(cfg.Connection.Endpoints[0])
+	require.NoError(tb, err)
+	return e
+}
+
+func fill(b *testing.B, app *application, exchange string, body int, queue string) {
+	p := newParent()
+	for range benchMessages {
+		message := p.message()
+		message.Headers["tracestate"], message.Headers["baggage"] = "ot=th:8", "environment=demo,version=1"
+		message.Body = make([]byte, body)
+		require.NoError(b, app.PublishWithContext(b.Context(), exchange, "order.new", false, false, message))
+	}
+	eventually(b, "a full queue", func() bool {
+		q, err := app.QueueDeclarePassive(queue, true, false, false, false, nil)
+		return err == nil && q.Messages == benchMessages
+	})
+}
+
+func drainBare(b *testing.B, cfg *Config) {
+	conn, err := amqp.Dial(broker.Get(b).URL)
+	require.NoError(b, err)
+	defer conn.Close()
+	ch, err := conn.Channel()
+	require.NoError(b, err)
+	require.NoError(b, ch.Qos(cfg.Consumer.Prefetch, 0, false))
+	deliveries, err := ch.Consume(cfg.Queue.Name, "", false, false, false, false, nil)
+	require.NoError(b, err)
+	for n := 1; n <= benchMessages; n++ {
+		d := <-deliveries
+		if n%cfg.Consumer.AckEvery == 0 {
+			require.NoError(b, d.Ack(true))
+		}
+	}
+}
+
+func drainReceiver(b *testing.B, cfg *Config) {
+	var spans atomic.Int64
+	done := make(chan struct{})
+	next, err := consumer.NewTraces(func(_ context.Context, td ptrace.Traces) error {
+		if spans.Add(int64(td.SpanCount())) == benchMessages {
+			close(done)
+		}
+		return nil
+	})
+	require.NoError(b, err)
+	r := startReceiver(b, cfg, next)
+	<-done
+	r.stop()
+}
+
+func cpuTime(tb testing.TB) time.Duration {
+	var used syscall.Rusage
+	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
