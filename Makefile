@@ -28,6 +28,7 @@ MODULES := $(patsubst %/go.mod,%,$(wildcard ./go.mod demo-services/go.mod bench/
 COMPONENT_DIRS := $(wildcard receiver processor extension connector internal)
 COMPONENT_SOURCES := $(shell find $(COMPONENT_DIRS) -path internal/tools -prune -o -path internal/stack -prune \
 	-o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
+PROGRAM_SOURCES := go.mod $(shell find cmd internal -path internal/tools -prune -o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
 SHOP_SOURCES := $(shell find demo-services -type f \( -name "*.go" -o -name "go.*" \) ! -name "*_test.go" 2>/dev/null)
 
 ##@ Run it
@@ -40,7 +41,7 @@ down: bin/demo ## stop what `make up` started
 	@bin/demo down
 
 ##@ Build
-.PHONY: build bin/shop bin/demo bin/volume
+.PHONY: build bin/shop
 build: bin/otelcol-journey ## the collector: bin/otelcol-journey
 
 # ocb writes the main package; run from the repository's root, because it resolves `path: .` from there.
@@ -72,10 +73,12 @@ bin/.shop: $(SHOP_SOURCES)
 	@echo "build bin/{gateway,checkout,stock,orders,users,mailer,shopper}"
 	@mkdir -p bin && go build -C demo-services -ldflags '$(LDFLAGS)' -o ../bin/ ./... && touch $@
 
-bin/volume: ## the program that compares received and stored volume
+bin/volume: $(PROGRAM_SOURCES) ## the program that compares received and stored volume
+	@echo "build $@"
 	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/volume
-bin/demo:
-	@mkdir -p bin && go build -o $@ ./cmd/demo
+bin/demo: $(PROGRAM_SOURCES)
+	@echo "build $@"
+	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/demo
 
 ##@ Check
 .PHONY: test lint fmt generate generate-check unit race fuzz-short e2e check-config tidy-check bench
