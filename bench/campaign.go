@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcol-journey/otelcol-journey/bench/internal/load"
+	"github.com/otelcol-journey/otelcol-journey/bench/internal/report"
+)
+
+// outDir has what nobody needs to keep; resultsDir is in the repository.
+const (
+	outDir     = "out"
+	resultsDir = "results"
+)
+
+// campaign runs all systems in turns.
+type campaign struct {
+	*settings
+	header report.Header
+	load   *load.Load
+	runs   []report.Run
+	out    io.Writer
+	binary string
+}
+
+// newCampaign checks that everything is there before minutes are spent.
+func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) {
+	binary, err := filepath.Abs(s.binary)
+	if err != nil {
+		return nil, fmt.Errorf("find the collector: %w", err)
+	}
+	if _, err := os.Stat(binary); err != nil {
+		return nil, fmt.Errorf("find the collector (make build): %w", err)
+	}
+	for _, system := range s.systems {
+		for _, path := range configs(system) {
+			if _, err := os.Stat(path); err != nil {
+				return nil, fmt.Errorf("system %q: %w", system, err)
+			}
+		}
+	}
+	if s.profile != "" && !slices.Contains(s.systems, s.profile) {
+		return nil, fmt.Errorf("-profile: %q is not one of -systems", s.profile)
+	}
+	if err := os.MkdirAll(outDir, 0o755); err != nil {
+		return nil, fmt.Errorf("make %s: %w", outDir, err)
+	}
+	return &campaign{settings: s, out: out, binary: binary, header: report.Header{
+		Begun: time.Now(), Command: strings.TrimSpace(command), Commit: commit(), Machine: machine(),
+		Seed: s.load.Seed, AtPace: s.atPace, PerSecond: s.load.SpansPerSecond, Rounds: s.rounds,
+	}}, nil
+}
+
+func (c *campaign) run(ctx context.Context) error {
+	begun := time.Now()
+	l, err := load.Generate(c.settings.load)
+	if err != nil {
+		return fmt.Errorf("make the load: %w", err)
+	}
+	c.load = l
+	c.header.Spans, c.header.Traces, c.header.Bytes = l.Spans, l.Traces, l.Bytes
+	c.say("load: %d spans in %d traces and %d requests, %.0f B and %.1f attributes a span (%.1f s)",
+		l.Spans, l.Traces, len(l.Requests), float64(l.Bytes)/float64(l.Spans),
+		float64(l.Attributes)/float64(l.Spans), time.Since(begun).Seconds())
+	for round := range c.rounds {
+		if err := c.round(ctx, round+1); err != nil {
+			return err
+		}
+	}
+	return c.write()
+}
+
+// round runs each system once. A round begins with another system each time,
+// so that none always comes first.
+func (c *campaign) round(ctx context.Context, round int) error {
+	for i := range c.systems {
+		system := c.systems[(i+round-1)%len(c.systems)]
+		r, err := c.measure(ctx, system, round)
+		if err != nil {
+			return fmt.Errorf("round %d, %s: %w", round, system, err)
+		}
+		c.runs = append(c.runs, *r)
+		c.say("round %d, %-14s %5.2f CPU s / M spans, %4.0f k spans/s, peak %5d MiB, %4.1f %% out, %d of %d must-keep traces whole",
+			round, system, (r.UserSeconds+r.SystemSeconds)/float64(r.SpansIn)*1e6, float64(r.SpansIn)/r.LoadSeconds/1e3,
+			r.PeakBytes>>20, 100*float64(r.SpansOut)/float64(r.SpansIn), r.Whole, r.MustKeep)
+	}
+	return nil
+}
+
+// write writes the raw results and the table, and prints the table.
+func (c *campaign) write() error {
+	dir, name := outDir, "latest"
+	if c.name != "" {
+		dir, name = resultsDir, c.header.Begun.Format(time.DateOnly)+"-"+c.name
+	}
+	c.order()
+	var table bytes.Buffer
+	if err := report.Write(&table, &c.header, c.runs); err != nil {
+		return fmt.Errorf("make the table: %w", err)
+	}
+	var lines bytes.Buffer
+	encoder := json.NewEncoder(&lines)
+	if err := encoder.Encode(c.header); err != nil {
+		return fmt.Errorf("encode the header: %w", err)
+	}
+	for i := range c.runs {
+		if err := encoder.Encode(c.runs[i]); err != nil {
+			return fmt.Errorf("encode a run: %w", err)
+		}
+	}
+	path := filepath.Join(dir, name)
+	for suffix, content := range map[string][]byte{".jsonl": lines.Bytes(), ".md": table.Bytes()} {
+		if err := os.WriteFile(path+suffix, content, 0o644); err != nil {
+			return fmt.Errorf("write results: %w", err)
+		}
+	}
+	c.say("\n%s\nwritten to bench/%s.md and .jsonl", table.String(), path)
+	return nil
+}
+
+// order sorts the runs as the systems were named; the table follows it.
+func (c *campaign) order() {
+	slices.SortStableFunc(c.runs, func(a, b report.Run) int {
+		return slices.Index(c.systems, a.System) - slices.Index(c.systems, b.System)
+	})
+}
+
+func (c *campaign) say(format string, args ...any) { fmt.Fprintf(c.out, format+"\n", args...) }
+
+// configs are the files that make a system's configuration, later over earlier.
+func configs(system string) []string {
+	paths := []string{filepath.Join("configs", "base.yaml")}
+	for part := range strings.SplitSeq(system, "+") {
+		paths = append(paths, filepath.Join("configs", part+".yaml"))
+	}
+	return paths
+}
+
+// commit names what was measured, with "+changes" if it was not committed.
+func commit() string {
+	revision, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	name := strings.TrimSpace(string(revision))
+	if changed, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changed) > 0 {
+		name += "+changes"
+	}
+	return name
+}
+
+// machine names the processor, as far as the kernel does.
+func machine() string {
+	model := runtime.GOARCH
+	if f, err := os.Open("/proc/cpuinfo"); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if _, name, ok := strings.Cut(lines.Text(), ": "); ok && strings.HasPrefix(lines.Text(), "model name") {
+				model = name
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%d × %s, %s, %s", runtime.NumCPU(), model, runtime.GOOS, runtime.Version())
+}

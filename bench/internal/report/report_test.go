@@ -1,0 +1,43 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func run(system string, round int, cpuSeconds float64, steadyMiB int64, buffered int) Run {
+	return Run{
+		System: system, Round: round, SpansIn: 1_000_000, SpansOut: 118_000, MustKeep: 10, Whole: 9,
+		LoadSeconds: 4, UserSeconds: cpuSeconds - 0.5, SystemSeconds: 0.5,
+		PeakBytes: 2 * steadyMiB << 20, SteadyBytes: steadyMiB << 20, Buffered: buffered,
+	}
+}
+
+func TestRatiosAreTakenWithinARound(t *testing.T) {
+	// The machine was three times as slow in the second round.
+	runs := []Run{
+		run("passthrough", 1, 2, 50, 0), run("journey", 1, 3, 150, 100_000),
+		run("journey", 2, 9, 150, 100_000), run("passthrough", 2, 6, 50, 0),
+	}
+	var b strings.Builder
+	require.NoError(t, Write(&b, &Header{Begun: time.Unix(0, 0), Spans: 1_000_000, Rounds: 2, AtPace: true, PerSecond: 10_000}, runs))
+	var journey []string
+	for line := range strings.Lines(b.String()) {
+		if strings.HasPrefix(line, "| journey |") {
+			journey = strings.Split(strings.Trim(line, "| \n"), " | ")
+		}
+	}
+	assert.Equal(t, []string{
+		"journey", "9.00 (3.00–9.00)", "1.50 (1.50–1.50)", "–", "250 k", "300 (300–300)", "150",
+		"1049 (1049–1049)", "11.8 %", "18 of 20", "0",
+	}, journey)
+}
+
+func TestMedian(t *testing.T) {
+	assert.Equal(t, 2, Median([]int{3, 1, 2}))
+	assert.Zero(t, Median[int](nil))
+}
