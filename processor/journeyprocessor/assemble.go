@@ -56,6 +56,7 @@ type shard struct {
 	kept           *memory.Generations[pcommon.TraceID, *verdict]
 	dropped        *memory.Generations[pcommon.TraceID, *verdict]
 	size           int64 // accounted memory of traces
+	counts         decisionCounts
 }
 
 func newShard(e *engine) *shard {
@@ -66,6 +67,7 @@ func newShard(e *engine) *shard {
 		deadlines: deadline.New[*trace](tick, time.Now()),
 		kept:      memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Kept / n),
 		dropped:   memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Dropped / n),
+		counts:    decisionCounts{telemetry: e.telemetry, options: make(map[decisionKey]decisionOptions)},
 	}
 }
 

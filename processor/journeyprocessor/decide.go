@@ -58,7 +58,7 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 	s.closeTrace(t)
 	v := s.remember(t, &d)
 	if t.facts.Spans > 0 {
-		e.telemetry.decided(&d, t.facts.Spans)
+		s.counts.add(&d, t.facts.Spans)
 	}
 	s.part(t, v, &d)
 }

@@ -122,12 +122,41 @@ func (t *telemetry) late(kept bool, spans int) {
 		metric.WithAttributes(attribute.String("decision", decisionWord(kept))))
 }
 
-// decided counts a decision and the spans it was made about.
-func (t *telemetry) decided(d *policy.Decision, spans int) {
-	journey, decision := attribute.String("journey", t.names.cap(d.Journey)), attribute.String("decision", decisionWord(d.Kept))
-	t.ProcessorJourneyJourneys.Add(context.Background(), 1, metric.WithAttributes(journey, decision,
-		attribute.String("outcome", d.Outcome.String()), attribute.String("rule", d.Rule)))
-	t.ProcessorJourneyJourneySpans.Add(context.Background(), int64(spans), metric.WithAttributes(journey, decision))
+// decisionCounts counts one shard's decisions. It holds the attribute sets it
+// has used, because making them costs more than counting; the capped names
+// bound how many there are. Its shard's goroutine alone uses it.
+type decisionCounts struct {
+	telemetry *telemetry
+	options   map[decisionKey]decisionOptions
+}
+
+type decisionKey struct {
+	journey, rule string
+	outcome       policy.Outcome
+	kept          bool
+}
+
+type decisionOptions struct{ journeys, spans []metric.AddOption }
+
+// add counts a decision and the spans it was made about.
+func (c *decisionCounts) add(d *policy.Decision, spans int) {
+	key := decisionKey{journey: c.telemetry.names.cap(d.Journey), rule: d.Rule, outcome: d.Outcome, kept: d.Kept}
+	options, ok := c.options[key]
+	if !ok {
+		options = newDecisionOptions(key)
+		c.options[key] = options
+	}
+	c.telemetry.ProcessorJourneyJourneys.Add(context.Background(), 1, options.journeys...)
+	c.telemetry.ProcessorJourneyJourneySpans.Add(context.Background(), int64(spans), options.spans...)
+}
+
+func newDecisionOptions(key decisionKey) decisionOptions {
+	journey, decision := attribute.String("journey", key.journey), attribute.String("decision", decisionWord(key.kept))
+	outcome, rule := attribute.String("outcome", key.outcome.String()), attribute.String("rule", key.rule)
+	return decisionOptions{
+		journeys: []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(journey, decision, outcome, rule))},
+		spans:    []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(journey, decision))},
+	}
 }
 
 func decisionWord(kept bool) string {
