@@ -122,3 +122,17 @@ func (s storedTrace) names() []string {
 	slices.Sort(all)
 	return all
 }
+
+// sorted puts a JSON list of strings into order.
+func sorted(list string) string {
+	var texts []string
+	if json.Unmarshal([]byte(list), &texts) != nil {
+		return list
+	}
+	slices.Sort(texts)
+	ordered, err := json.Marshal(texts)
+	if err != nil {
+		return list
+	}
+	return string(ordered)
+}

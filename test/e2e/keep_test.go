@@ -43,12 +43,12 @@ func TestFailedIncompleteSlowAndRareJourneysAreStoredWhole(t *testing.T) {
 		complete: true, reached: all, path: path, probability: 1, tracestate: "ot=th:0",
 	})
 	p.requireKept(t, gift, judged{
-		journey: "gift card", outcome: "ok", rule: "rare", reason: "keep 100%",
+		journey: "gift card", outcome: "ok", rule: "rare", reason: "rule keeps 100%",
 		complete: true, path: `["gateway","users"]`, probability: 1, tracestate: "ot=th:0",
 	})
 	p.requireKept(t, lucky, judged{
-		journey: "order history", outcome: "ok", rule: "the rest", reason: "keep 5%",
-		complete: true, path: `["gateway","orders","users"]`, probability: 0.05, tracestate: "ot=th:f333",
+		journey: "order history", outcome: "ok", rule: "the rest", reason: "rule keeps 5%",
+		complete: true, path: `["gateway","orders","users"]`, probability: 0.05, tracestate: thOf5Percent,
 	})
 	p.requireNotStored(t, unlucky)
 
@@ -120,7 +120,7 @@ func TestSampleOfOrdinaryJourneysIsFairAndConsistent(t *testing.T) {
 		}
 		stored++
 		for _, span := range p.stored(t, trace) {
-			require.Equal(t, "ot=th:f333", span.tags["w3c.tracestate"])
+			require.Equal(t, thOf5Percent, span.tags["w3c.tracestate"])
 		}
 	}
 	require.Equal(t, stored, kept, "traces whose randomness reaches the threshold, and journeys kept")
@@ -129,9 +129,13 @@ func TestSampleOfOrdinaryJourneysIsFairAndConsistent(t *testing.T) {
 	require.Equal(t, settled.kept, p.storedByJaeger(t))
 }
 
-// thresholdOf5Percent is (1 - 0.05) · 2^56 to four hex digits, as ot=th:f333
-// says it (OpenTelemetry specification, "TraceState: Probability Sampling").
-const thresholdOf5Percent = uint64(0xf333) << 40
+// The threshold of 5 % as a kept span's tracestate says it: (1 - 0.05) · 2^56 to
+// four digits after the leading f (OpenTelemetry specification, "TraceState:
+// Probability Sampling").
+const (
+	thOf5Percent        = "ot=th:f3333"
+	thresholdOf5Percent = uint64(0xf3333) << (56 - 4*5)
+)
 
 func TestLateSpansFollowTheDecision(t *testing.T) {
 	t.Parallel()

@@ -39,17 +39,24 @@ func (p *parts) metrics(t *testing.T) metrics {
 // sum adds the series of a counter or gauge that have all of the labels, given
 // as name=value. A metric that nothing has been counted in is 0.
 func (m metrics) sum(name string, labels ...string) int {
-	family := m[name]
-	if family == nil {
-		return 0
-	}
 	total := 0.0
-	for _, series := range family.GetMetric() {
+	for _, series := range m.family(name).GetMetric() {
 		if hasLabels(series, labels) {
 			total += series.GetCounter().GetValue() + series.GetGauge().GetValue()
 		}
 	}
 	return int(total)
+}
+
+// family finds a metric with or without the suffixes of type and unit that a
+// Prometheus reader adds or leaves out by its settings.
+func (m metrics) family(name string) *dto.MetricFamily {
+	for _, spelling := range []string{name, strings.TrimSuffix(name, "_total"), name + "_ratio"} {
+		if family := m[spelling]; family != nil {
+			return family
+		}
+	}
+	return nil
 }
 
 func hasLabels(series *dto.Metric, labels []string) bool {

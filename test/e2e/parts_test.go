@@ -32,8 +32,10 @@ type parts struct {
 	brokerURL string // with the virtual host
 	jaeger    *stack.Jaeger
 	collector *stack.Collector
-	env       map[string]string // the collector's
-	keptLogs  string            // the file of the published configuration
+	// jaegerSpec starts it again on the same data and ports.
+	jaegerSpec stack.JaegerSpec
+	env        map[string]string // the collector's
+	keptLogs   string            // the file of the published configuration
 
 	spans ptraceotlp.GRPCClient
 	logs  plogotlp.GRPCClient
@@ -50,10 +52,11 @@ func start(t *testing.T) *parts {
 func startOn(t *testing.T, brokerURL string) *parts {
 	t.Helper()
 	p := &parts{dir: directory(t), brokerURL: brokerURL}
-	p.jaeger = startJaeger(t, stack.JaegerSpec{
+	p.jaegerSpec = stack.JaegerSpec{
 		Name: "jaeger", Path: program("jaeger"), Dir: filepath.Join(p.dir, "jaeger"),
 		QueryPort: world.ports.take(t), OTLPPort: world.ports.take(t), MetricsPort: world.ports.take(t),
-	})
+	}
+	p.jaeger = startJaeger(t, p.jaegerSpec)
 	p.keptLogs = filepath.Join(p.dir, "kept-logs.jsonl")
 	p.env = map[string]string{
 		"OTLP_GRPC_ENDPOINT":   address(world.ports.take(t)),

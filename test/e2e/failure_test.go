@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+
+	"github.com/otelcol-journey/otelcol-journey/internal/stack"
+)
+
+// traffic sends journeys that all have to be kept until it is stopped.
+type traffic struct {
+	stop   context.CancelFunc
+	sender sync.WaitGroup
+
+	// Written by the sender, read by others once it has ended.
+	accepted []*trace // the collector said yes
+	refused  int      // it did not, or could not be reached
+}
+
+// sendInterval gives 100 journeys, 300 spans, a second.
+const sendInterval = 10 * time.Millisecond
+
+func (p *parts) startTraffic(t *testing.T) *traffic {
+	t.Helper()
+	ctx, stop := context.WithCancel(background())
+	tr := &traffic{stop: stop}
+	tr.sender.Go(func() {
+		ticker := time.NewTicker(sendInterval)
+		defer ticker.Stop()
+		for ctx.Err() == nil {
+			<-ticker.C
+			tr.sendOne(p)
+		}
+	})
+	t.Cleanup(func() { tr.end() })
+	return tr
+}
+
+// sendOne sends a whole journey in one request, so that it is taken or not.
+func (tr *traffic) sendOne(p *parts) {
+	journey := failedOrderHistory()
+	ctx, cancel := withTimeout(patience)
+	defer cancel()
+	request := ptraceotlp.NewExportRequestFromTraces(together(journey))
+	if _, err := p.spans.Export(ctx, request); err != nil {
+		tr.refused++
+		return
+	}
+	tr.accepted = append(tr.accepted, journey)
+}
+
+// end stops sending and returns what the collector had accepted.
+func (tr *traffic) end() []*trace {
+	tr.stop()
+	tr.sender.Wait()
+	return tr.accepted
+}
+
+func TestNothingIsLostWhenJaegerIsKilledUnderTraffic(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	tr := p.startTraffic(t)
+	eventually(t, "Jaeger stores spans", func() error {
+		if p.storedByJaeger(t) == 0 {
+			return fmt.Errorf("none, %+v", p.metrics(t).spans())
+		}
+		return nil
+	})
+	require.NoError(t, p.jaeger.Kill())
+	eventually(t, "the processor retries what Jaeger does not take", func() error {
+		if m := p.metrics(t); m.sum(journeyMetric("release_retries_total")) < 2 {
+			return fmt.Errorf("%+v", m.spans())
+		}
+		return nil
+	})
+	p.restartJaeger(t)
+	eventually(t, "the new Jaeger stores spans", func() error {
+		if p.storedByJaeger(t) == 0 {
+			return fmt.Errorf("none, %+v", p.metrics(t).spans())
+		}
+		return nil
+	})
+
+	accepted := tr.end()
+	require.Zero(t, tr.refused, "requests the collector refused")
+	sent := sum(accepted...)
+	require.Equal(t, account{received: sent, kept: sent}, p.settled(t, sent))
+	for _, journey := range accepted {
+		p.stored(t, journey)
+	}
+}
+
+// restartJaeger starts it on the data and the ports it had.
+func (p *parts) restartJaeger(t *testing.T) {
+	t.Helper()
+	p.jaeger = startJaeger(t, p.jaegerSpec)
+}
+
+func TestReceiverRecoversFromABrokerCrashAndTheJourneyGoesOn(t *testing.T) {
+	t.Parallel()
+	broker := ownBroker(t)
+	p := startOn(t, broker.URL)
+	ch := channel(t, broker.URL)
+	declareShop(t, ch)
+
+	// One of its messages lies on the broker's disk when the broker is killed.
+	order := checkout()
+	order.spans[0].lasting(1500 * time.Millisecond)
+	publish(t, ch, "shop", "checkout.processed", contextOf(order, order.spans[3]))
+	consumeOne(t, ch, "stock-queue")
+	p.send(t, order)
+	eventually(t, "publish and delivery are seen", func() error {
+		return want("spans pending", len(order.spans)+2, p.metrics(t).spans().pending)
+	})
+
+	ctx, cancel := withTimeout(startTimeout)
+	defer cancel()
+	require.NoError(t, broker.Kill(ctx))
+	eventually(t, "the receiver notices", func() error {
+		return want("connected", 0, p.metrics(t).sum("otelcol_receiver_amqp_trace_connected"))
+	})
+	whileDown := failedOrderHistory()
+	p.send(t, whileDown)
+	p.stored(t, whileDown)
+	require.NoError(t, broker.Restart(ctx))
+	p.awaitReceiver(t)
+	require.Positive(t, p.metrics(t).sum("otelcol_receiver_amqp_trace_reconnects_total"))
+
+	again := channel(t, broker.URL)
+	consumeOne(t, again, "mailer-queue")
+	after := checkout()
+	after.spans[0].lasting(1500 * time.Millisecond)
+	publish(t, again, "shop", "checkout.processed", contextOf(after, after.spans[3]))
+	for _, queue := range []string{"stock-queue", "mailer-queue"} {
+		consumeOne(t, again, queue)
+	}
+	p.send(t, after)
+	for _, journey := range []*trace{order, after} {
+		stored := p.stored(t, journey)
+		require.Len(t, stored.named("rabbitmq", "deliver mailer-queue"), 1, "spans: %v", stored.names())
+		require.Equal(t, "ok", stored[journey.spans[0].id.String()].tags["journey.outcome"])
+	}
+	p.settled(t, sum(order, after, whileDown)+2*3)
+}
+
+// ownBroker is one that may be killed.
+func ownBroker(t *testing.T) *stack.Broker {
+	t.Helper()
+	ctx, cancel := withTimeout(startTimeout)
+	defer cancel()
+	broker, err := stack.StartBroker(ctx, stack.BrokerSpec{Dir: filepath.Join(directory(t), "rabbitmq")})
+	require.NoError(t, err)
+	if !broker.Owned() {
+		t.Skip("the broker of AMQP_URL is not ours to kill")
+	}
+	t.Cleanup(func() {
+		ctx, cancel := withTimeout(stopTimeout)
+		defer cancel()
+		require.NoError(t, broker.Stop(ctx))
+	})
+	return broker
+}
+
+func TestSigtermDecidesAndFlushesWhatWasAccepted(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ch := channel(t, p.brokerURL)
+	declareShop(t, ch)
+	// It would wait for its message for a quarter of an hour.
+	waiting := checkout()
+	waiting.spans[2].failed = true
+	publish(t, ch, "shop", "checkout.processed", contextOf(waiting, waiting.spans[3]))
+	p.send(t, waiting)
+	tr := p.startTraffic(t)
+	eventually(t, "spans are kept while others wait", func() error {
+		if a := p.metrics(t).spans(); a.kept == 0 || a.pending == 0 {
+			return fmt.Errorf("%+v", a)
+		}
+		return nil
+	})
+
+	began := time.Now()
+	p.stopCollector(t)
+	t.Logf("stopped within %s", time.Since(began).Round(time.Millisecond))
+	accepted := tr.end()
+	require.NotEmpty(t, accepted)
+	for _, journey := range append(accepted, waiting) {
+		p.stored(t, journey)
+	}
+	root := p.stored(t, waiting)[waiting.spans[0].id.String()].tags
+	require.Contains(t, root["journey.sampling.reason"], "decided early: shutdown")
+}
