@@ -138,20 +138,22 @@ func readCollector(ctx context.Context, client *http.Client, url string) (*volum
 	}, nil
 }
 
-// flow reads the five counts of the law. One that never moved is absent: 0.
+// flow reads the five counts of the law. Without the first there is no flow, such
+// as that of log records without a logs pipeline; of the others, one that never
+// moved is absent and so 0.
 func flow(s metrics.Snapshot, what string) volume.Flow {
+	received, found := s.Counter(journeyOwn+what+"_received", nil)
+	if !found {
+		return volume.Flow{}
+	}
 	count := func(name string) volume.Count {
 		n, _ := s.Counter(journeyOwn+what+name, nil)
 		return volume.Known(int64(n))
 	}
-	f := volume.Flow{
-		Kept: count("_kept"), Dropped: count("_dropped"),
+	return volume.Flow{
+		Received: volume.Known(int64(received)), Kept: count("_kept"), Dropped: count("_dropped"),
 		Pending: count("_pending"), Lost: count("_lost"),
 	}
-	if n, found := s.Counter(journeyOwn+what+"_received", nil); found {
-		f.Received = volume.Known(int64(n))
-	}
-	return f
 }
 
 func bytesPair(s metrics.Snapshot, what string) volume.Pair {
