@@ -46,7 +46,7 @@ func exporters() []Variable {
 		{Name: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", Kind: HTTPURL, Purpose: "the same for log records only"},
 		{Name: "OTEL_EXPORTER_OTLP_PROTOCOL", Kind: Choice, Default: "grpc", Choices: []string{"grpc"}, Purpose: "only grpc is built in"},
 		{Name: "OTEL_EXPORTER_OTLP_HEADERS", Kind: Text, Secret: true, Purpose: "headers for the receiver, key=value,key=value"},
-		{Name: "OTEL_EXPORTER_OTLP_TIMEOUT", Kind: Millis, Default: "10000", Purpose: "time for one export"},
+		{Name: "OTEL_EXPORTER_OTLP_TIMEOUT", Kind: Millis, Default: "60000", Purpose: "time for one batch with its retries: how long the receiver may be away"},
 		{Name: "OTEL_EXPORTER_OTLP_COMPRESSION", Kind: Choice, Default: "none", Choices: []string{"gzip", "none"}, Purpose: "compression of exports"},
 		{Name: "OTEL_EXPORTER_OTLP_CERTIFICATE", Kind: Text, Purpose: "file with the CA certificate for https"},
 	}
@@ -60,10 +60,10 @@ func batching() []Variable {
 		{Name: "OTEL_BSP_SCHEDULE_DELAY", Kind: Millis, Default: "1000", Purpose: "longest wait of a span for its batch"},
 		{Name: "OTEL_BSP_MAX_QUEUE_SIZE", Kind: Count, Default: "32768", Purpose: "spans held while the receiver is away"},
 		{Name: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", Kind: Count, Default: "512", Purpose: "spans in one export"},
-		{Name: "OTEL_BSP_EXPORT_TIMEOUT", Kind: Millis, Default: "60000", Purpose: "time for one batch with its retries"},
+		{Name: "OTEL_BSP_EXPORT_TIMEOUT", Kind: Millis, Default: "70000", Purpose: "the batch processor's own limit for one batch"},
 		{Name: "OTEL_BLRP_SCHEDULE_DELAY", Kind: Millis, Default: "1000", Purpose: "longest wait of a log record for its batch"},
 		{Name: "OTEL_BLRP_MAX_QUEUE_SIZE", Kind: Count, Default: "32768", Purpose: "log records held while the receiver is away"},
 		{Name: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", Kind: Count, Default: "512", Purpose: "log records in one export"},
-		{Name: "OTEL_BLRP_EXPORT_TIMEOUT", Kind: Millis, Default: "60000", Purpose: "time for one batch with its retries"},
+		{Name: "OTEL_BLRP_EXPORT_TIMEOUT", Kind: Millis, Default: "70000", Purpose: "the batch processor's own limit for one batch"},
 	}
 }

@@ -39,13 +39,17 @@ func Build(r *env.Reader) ([]app.Part, error) {
 }
 
 // Send handles one message of the mailer queue.
-func (m *Mailer) Send(_ context.Context, d amqp.Delivery) broker.Verdict {
+func (m *Mailer) Send(ctx context.Context, d amqp.Delivery) broker.Verdict {
 	var order event.CheckoutProcessed
 	if err := json.Unmarshal(d.Body, &order); err != nil {
 		slog.Warn("message is not a checkout", "message_id", d.MessageId, "error", err)
 		return broker.Reject
 	}
-	time.Sleep(sendTime)
+	select {
+	case <-time.After(sendTime):
+	case <-ctx.Done():
+		return broker.Requeue
+	}
 	m.sent.Add(1)
 	slog.Debug("mail sent", "order_id", order.OrderID, "total_amount", order.TotalAmount)
 	return broker.Accept

@@ -24,11 +24,22 @@ func reconnect() grpc.DialOption {
 	return grpc.WithConnectParams(grpc.ConnectParams{Backoff: wait, MinConnectTimeout: 5 * time.Second})
 }
 
+// Waits between two attempts to send one batch. The SDK's own begin with five
+// seconds. What ends the attempts is OTEL_EXPORTER_OTLP_TIMEOUT.
+const (
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
 // spanProcessor returns nil for "none".
 func spanProcessor(ctx context.Context, r *env.Reader, exporter string) (sdktrace.SpanProcessor, error) {
 	switch exporter {
 	case "otlp":
-		options := []otlptracegrpc.Option{otlptracegrpc.WithDialOption(reconnect())}
+		options := []otlptracegrpc.Option{
+			otlptracegrpc.WithDialOption(reconnect()),
+			otlptracegrpc.WithTimeout(r.Duration("OTEL_EXPORTER_OTLP_TIMEOUT")),
+			otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: true, InitialInterval: firstRetry, MaxInterval: lastRetry}),
+		}
 		if !r.IsSet("OTEL_EXPORTER_OTLP_ENDPOINT") && !r.IsSet("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
 			options = append(options, otlptracegrpc.WithEndpointURL(r.Text("OTEL_EXPORTER_OTLP_ENDPOINT")))
 		}
@@ -61,7 +72,11 @@ func logProcessor(ctx context.Context, r *env.Reader, exporter string) (sdklog.P
 	if exporter != "otlp" {
 		return nil, nil
 	}
-	options := []otlploggrpc.Option{otlploggrpc.WithDialOption(reconnect())}
+	options := []otlploggrpc.Option{
+		otlploggrpc.WithDialOption(reconnect()),
+		otlploggrpc.WithTimeout(r.Duration("OTEL_EXPORTER_OTLP_TIMEOUT")),
+		otlploggrpc.WithRetry(otlploggrpc.RetryConfig{Enabled: true, InitialInterval: firstRetry, MaxInterval: lastRetry}),
+	}
 	if !r.IsSet("OTEL_EXPORTER_OTLP_ENDPOINT") && !r.IsSet("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") {
 		options = append(options, otlploggrpc.WithEndpointURL(r.Text("OTEL_EXPORTER_OTLP_ENDPOINT")))
 	}
