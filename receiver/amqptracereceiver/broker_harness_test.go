@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -56,7 +59,21 @@ type running struct {
 	t      testing.TB
 	logs   *observer.ObservedLogs
 	tel    *componenttest.Telemetry
+	status *statusHost
 	closed bool
+}
+
+// statusHost keeps the last status the receiver has reported.
+type statusHost struct {
+	component.Host
+	last atomic.Pointer[componentstatus.Event]
+}
+
+func (h *statusHost) Report(e *componentstatus.Event) { h.last.Store(e) }
+
+func (h *statusHost) is(want componentstatus.Status) bool {
+	e := h.last.Load()
+	return e != nil && e.Status() == want
 }
 
 func startReceiver(t testing.TB, cfg *Config, next consumer.Traces) *running {
@@ -68,8 +85,8 @@ func startReceiver(t testing.TB, cfg *Config, next consumer.Traces) *running {
 	set.Logger = zap.New(core)
 	r, err := NewFactory().CreateTraces(t.Context(), set, cfg, next)
 	require.NoError(t, err)
-	run := &running{Traces: r, t: t, logs: logs, tel: tel}
-	require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+	run := &running{Traces: r, t: t, logs: logs, tel: tel, status: &statusHost{Host: componenttest.NewNopHost()}}
+	require.NoError(t, r.Start(t.Context(), run.status))
 	t.Cleanup(run.stop)
 	return run
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -136,4 +137,42 @@ func TestReadmeExamplesLoad(t *testing.T) {
 		require.NoError(t, section.Unmarshal(cfg))
 		require.NoError(t, confmap.Validate(cfg))
 	}
+}
+
+// Every setting has its row in the README.
+func TestReadmeHasEverySetting(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var table []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "| `") {
+			table = append(table, strings.Split(line, "|")[1])
+		}
+	}
+	settings := strings.Join(table, " ")
+	for _, key := range settingKeys("", reflect.TypeFor[Config]()) {
+		section, leaf, nested := strings.Cut(key, "::")
+		assert.Contains(t, settings, section)
+		if nested && !strings.HasSuffix(leaf, "username") && !strings.HasSuffix(leaf, "password") {
+			assert.Contains(t, settings, leaf[strings.LastIndex(leaf, ":")+1:], key)
+		}
+	}
+}
+
+// settingKeys lists the leaves of a configuration struct; what belongs to others (TLS) is one leaf.
+func settingKeys(prefix string, typ reflect.Type) (keys []string) {
+	for i := range typ.NumField() {
+		field := typ.Field(i)
+		key := prefix + field.Tag.Get("mapstructure")
+		inner := field.Type
+		if get, optional := reflect.PointerTo(inner).MethodByName("Get"); optional {
+			inner = get.Type.Out(0).Elem()
+		}
+		if inner.Kind() == reflect.Struct && inner.NumField() > 0 && inner.PkgPath() == typ.PkgPath() {
+			keys = append(keys, settingKeys(key+"::", inner)...)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys
 }

@@ -160,14 +160,14 @@ func unreadable(err error) bool {
 
 // needsOperator is true for what a short wait will hardly heal: rights, names, certificates.
 func needsOperator(err error) bool {
-	if errors.Is(err, errTLSConfig) {
+	// RabbitMQ hangs up on a wrong password without a word to this client, which then says ErrCredentials.
+	if errors.Is(err, errTLSConfig) || errors.Is(err, amqp.ErrCredentials) || errors.Is(err, amqp.ErrVhost) {
 		return true
 	}
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {
 		return true
 	}
-	// The client calls a connection that broke during the handshake a refusal, too.
 	var fault *amqp.Error
 	if !errors.As(err, &fault) || !fault.Server {
 		return false

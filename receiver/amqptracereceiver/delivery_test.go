@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,17 +23,26 @@ import (
 
 // ledger is a broker as far as acknowledgements go.
 type ledger struct {
+	mu     sync.Mutex // guards all: a test reads while the run loop writes
 	acked  []uint64
 	single int // acknowledgements of one delivery only
 	fail   error
 }
 
 func (l *ledger) Ack(tag uint64, multiple bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if !multiple {
 		l.single++
 	}
 	l.acked = append(l.acked, tag)
 	return l.fail
+}
+
+func (l *ledger) tags() []uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.acked)
 }
 
 func (*ledger) Nack(uint64, bool, bool) error {
@@ -154,10 +165,10 @@ func TestAckInterval(t *testing.T) {
 			deliveries <- d
 		}
 		synctest.Wait()
-		assert.Equal(t, []uint64{100, 200}, broker.acked, "full batches at once")
+		assert.Equal(t, []uint64{100, 200}, broker.tags(), "full batches at once")
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		assert.Equal(t, []uint64{100, 200, 250}, broker.acked, "the rest when the interval is over")
+		assert.Equal(t, []uint64{100, 200, 250}, broker.tags(), "the rest when the interval is over")
 		close(deliveries)
 		require.ErrorIs(t, <-done, errCancelled)
 	})

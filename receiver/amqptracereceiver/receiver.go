@@ -97,7 +97,7 @@ func (r *tracesReceiver) Shutdown(ctx context.Context) error {
 // run goes through epochs: one connection each, with everything that belongs to it.
 func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 	wait := newBackoff(r.cfg.Reconnect)
-	caution := readNormally
+	caution, refusals := readNormally, 0
 	for attempt := 0; ; attempt++ {
 		e := epoch{tracesReceiver: r, host: host, endpoint: endpoints[attempt%len(endpoints)], caution: caution}
 		began := time.Now()
@@ -111,18 +111,31 @@ func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 			wait.Reset()
 		}
 		caution = e.caution.after(err, e.handled, r.cfg.Queue.Durable)
-		if !r.pauseAfter(host, e.endpoint, err, wait.NextBackOff()) {
+		pause := wait.NextBackOff()
+		if refusals = countRefusals(refusals, err); refusals > 1 {
+			pause = jittered(r.cfg.Reconnect.MaxInterval)
+		}
+		if !r.pauseAfter(host, e.endpoint, err, pause) {
 			return
 		}
 	}
 }
 
+// countRefusals counts ends in a row that only an operator can heal. One alone may be a broker that
+// is still starting, so it takes two to slow down.
+func countRefusals(before int, end error) int {
+	if needsOperator(end) {
+		return before + 1
+	}
+	return 0
+}
+
+func jittered(d time.Duration) time.Duration {
+	return newBackoff(BackoffConfig{InitialInterval: d, MaxInterval: d}).NextBackOff()
+}
+
 // pauseAfter reports the end of an epoch and waits before the next one; false means stop.
 func (r *tracesReceiver) pauseAfter(host component.Host, at endpoint, err error, pause time.Duration) bool {
-	if needsOperator(err) {
-		longest := r.cfg.Reconnect.MaxInterval
-		pause = newBackoff(BackoffConfig{InitialInterval: longest, MaxInterval: longest}).NextBackOff()
-	}
 	if errors.Is(err, errTookUnreadable) {
 		r.pipeline.telemetry.ReceiverAmqpTracePoisonDiscarded.Add(context.Background(), 1)
 	}

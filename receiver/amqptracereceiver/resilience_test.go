@@ -11,7 +11,10 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 	"github.com/otelcol-journey/otelcol-journey/internal/stack/stacktest"
@@ -52,6 +55,7 @@ func TestBrokerMayBeDownAtStartAndDieLater(t *testing.T) {
 	for life := 1; life <= 2; life++ {
 		restart(t, b)
 		r.reading(life)
+		assert.True(t, r.status.is(componentstatus.StatusOK))
 		app := dialApplication(t, b.URL)
 		queue := app.queue(unique("q"), "", "")
 		p := newParent()
@@ -61,7 +65,9 @@ func TestBrokerMayBeDownAtStartAndDieLater(t *testing.T) {
 	}
 	assert.EqualValues(t, 1, r.metric("connected"))
 	require.NoError(t, b.Kill(t.Context()))
-	eventually(t, "disconnected", func() bool { return r.metric("connected") == 0 })
+	eventually(t, "disconnected", func() bool {
+		return r.metric("connected") == 0 && r.status.is(componentstatus.StatusRecoverableError)
+	})
 }
 
 func restart(t *testing.T, b *stack.Broker) {
@@ -88,7 +94,7 @@ func TestQueueDeletedUnderUs(t *testing.T) {
 	app.mustSucceed(app.QueueDelete(cfg.Queue.Name, false, false, false))
 }
 
-// poison is a message that once ended the connection of whoever read its copy from the firehose.
+// poisons are messages that end the connection of an ordinary client that reads their copies from the firehose.
 var poisons = map[string]struct {
 	headers func() amqp.Table
 	durable bool
@@ -307,14 +313,74 @@ func TestShutdownHandsOverWhatIsHere(t *testing.T) {
 	assert.Len(t, spans.of(p.trace, ""), 50)
 }
 
+// The permissions in README.md suffice for the firehose, and are not enough for anything else.
+func TestLeastRightsSuffice(t *testing.T) {
+	b := broker.Get(t)
+	if !b.Owned() {
+		t.Skip("users of the broker of AMQP_URL are not ours to make")
+	}
+	user := unique("otel")
+	for _, command := range [][]string{
+		{"add_user", user, "secret"},
+		{"set_permissions", "-p", "/", user, `^otel\.`, `^otel\.`, `^(otel\..*|amq\.rabbitmq\.trace)$`},
+	} {
+		out, err := b.Control(t.Context(), command...)
+		require.NoError(t, err, string(out))
+	}
+	cfg := configFor(t, b.URL)
+	cfg.Connection.Auth.Plain = some(PlainConfig{Username: user, Password: "secret"})
+	spans := &collected{}
+	startReceiver(t, cfg, spans).reading(1)
+	app := dialApplication(t, b.URL)
+	seen(t, spans, app, app.queue(unique("q"), "", ""))
+
+	cfg.Connection.Auth.Plain = some(PlainConfig{Username: user, Password: "wrong"})
+	cfg.Reconnect.MaxInterval = time.Hour
+	refused := startReceiver(t, cfg, spans)
+	eventually(t, "two refusals", func() bool { return refused.metric("reconnects") == 2 })
+	entry := refused.logs.FilterMessage("not reading from the broker").All()[1]
+	assert.Greater(t, entry.ContextMap()["again_in"], 20*time.Minute, "a wrong password is not hammered at")
+	assert.True(t, refused.status.is(componentstatus.StatusRecoverableError))
+}
+
+func TestSeveralEndpointsAreTriedInTurn(t *testing.T) {
+	url := broker.Get(t).URL
+	cfg := configFor(t, url)
+	cfg.Connection.Endpoints = append([]string{"amqp://127.0.0.1:1"}, cfg.Connection.Endpoints...)
+	r := startReceiver(t, cfg, &collected{})
+	r.reading(1)
+	assert.Equal(t, 1, r.logs.FilterMessage("not reading from the broker").Len())
+}
+
+// A pipeline that does not return must not hold up a shutdown for longer than it is given.
+func TestShutdownHonoursItsContext(t *testing.T) {
+	url := broker.Get(t).URL
+	stuck := make(chan struct{}, 10)
+	next, err := consumer.NewTraces(func(ctx context.Context, _ ptrace.Traces) error {
+		stuck <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	require.NoError(t, err)
+	r := startReceiver(t, configFor(t, url), next)
+	r.reading(1)
+	app := dialApplication(t, url)
+	app.publish("", app.queue(unique("q"), "", ""), newParent().message())
+	<-stuck
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, r.Shutdown(ctx), context.DeadlineExceeded)
+	require.NoError(t, r.Shutdown(t.Context()), "a second call finds it ended")
+}
+
 func TestMissingRightsAreRetriedSlowly(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
 	cfg.Tap = []TapConfig{{Exchange: unique("no such exchange"), Type: "fanout"}}
 	cfg.Reconnect = BackoffConfig{InitialInterval: time.Millisecond, MaxInterval: time.Hour}
 	r := startReceiver(t, cfg, &collected{})
-	eventually(t, "the refusal", func() bool { return r.logs.FilterMessage("not reading from the broker").Len() == 1 })
-	entry := r.logs.FilterMessage("not reading from the broker").All()[0]
+	eventually(t, "two refusals", func() bool { return r.logs.FilterMessage("not reading from the broker").Len() == 2 })
+	entry := r.logs.FilterMessage("not reading from the broker").All()[1]
 	assert.Greater(t, entry.ContextMap()["again_in"], 20*time.Minute)
 	assert.Contains(t, entry.ContextMap()["error"], "no such exchange")
 }
