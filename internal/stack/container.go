@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -35,11 +37,49 @@ func dockerEngine(ctx context.Context) string {
 // container is a broker in a Docker container, its data in a volume of the same
 // name. Both have a name of their own and are removed at the end.
 type container struct {
-	docker string
-	name   string
-	dir    string
-	args   []string // of docker run
-	client *Process // docker run, attached: it ends when the container does
+	docker  string
+	name    string
+	dir     string
+	args    []string // of docker run
+	client  *Process // docker run, attached: it ends when the container does
+	remover *remover // nil before the first start
+}
+
+// remover takes container and volume away once we let go of it, also when we
+// are killed: the engine runs the container, so it would not end with us.
+type remover struct {
+	cmd  *exec.Cmd
+	hold io.Closer // its standard input; the kernel closes it when we end
+}
+
+// removal waits for the end of its input. Its arguments are docker and the name.
+const removal = `cat; "$0" rm --force "$1"; exec "$0" volume rm --force "$1"`
+
+func startRemover(docker, name, logFile string) (*remover, error) {
+	log, err := openLog(logFile)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command("/bin/sh", "-c", removal, docker, name)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C must not reach it
+	hold, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &remover{cmd: cmd, hold: hold}, nil
+}
+
+// finish removes container and volume and waits for it.
+func (r *remover) finish() error {
+	if err := r.hold.Close(); err != nil {
+		return err
+	}
+	return r.cmd.Wait()
 }
 
 func newContainer(docker string, spec BrokerSpec, ports ports) *container {
@@ -62,6 +102,13 @@ func newContainer(docker string, spec BrokerSpec, ports ports) *container {
 }
 
 func (c *container) start(ctx context.Context) error {
+	if c.remover == nil {
+		remover, err := startRemover(c.docker, c.name, filepath.Join(c.dir, "remove.log"))
+		if err != nil {
+			return fmt.Errorf("start what removes the container: %w", err)
+		}
+		c.remover = remover
+	}
 	client, err := StartProcess(ctx, ProcessSpec{
 		Name: "docker run " + brokerImage, Path: c.docker, Args: c.args,
 		LogFile: filepath.Join(c.dir, "broker.log"),
@@ -92,19 +139,22 @@ func (c *container) kill(ctx context.Context) error {
 	if _, err := c.run(ctx, "rm", "--force", c.name); err != nil {
 		return err
 	}
-	if err := c.client.Stop(ctx); err != nil {
-		return err
-	}
-	return nil
+	return c.client.Stop(ctx)
 }
 
-func (c *container) remove(ctx context.Context) error {
-	errs := []error{c.kill(ctx)}
-	if c.client != nil {
-		_, err := c.run(ctx, "volume", "rm", "--force", c.name)
-		errs = append(errs, err)
+func (c *container) remove(context.Context) error {
+	if c.remover == nil {
+		return nil
 	}
-	return errors.Join(errs...)
+	err := c.remover.finish()
+	c.remover = nil
+	if err != nil {
+		err = fmt.Errorf("remove container and volume %s (see %s): %w", c.name, filepath.Join(c.dir, "remove.log"), err)
+	}
+	if c.client != nil {
+		err = errors.Join(err, c.client.Kill())
+	}
+	return err
 }
 
 func (c *container) control(ctx context.Context, args ...string) ([]byte, error) {
