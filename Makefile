@@ -17,6 +17,8 @@ JAEGER_RELEASE := v2.13.0
 
 # A committed or inherited workspace would change what ocb resolves.
 export GOWORK := off
+# A checkout that belongs to somebody else (a CI volume) must build, too.
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 # Static binaries; also keeps build, tests and lint on one set of compiled packages.
 export CGO_ENABLED := 0
 
@@ -65,7 +67,7 @@ bin/.jaeger-$(JAEGER_VERSION):
 bin/jaeger: bin/.jaeger-$(JAEGER_VERSION) ## Jaeger v2 from its Go module (minutes, the first time)
 	@echo "build $@ $(JAEGER_RELEASE) (a few minutes the first time)"
 	@dir=$$(go mod download -json $(JAEGER_MODULE)@$(JAEGER_VERSION) | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$$/\1/p') && \
-		test -n "$$dir" && go build -C "$$dir" -buildvcs=false \
+		test -n "$$dir" && go build -C "$$dir" \
 		-ldflags '$(LDFLAGS) -X $(JAEGER_MODULE)/internal/version.latestVersion=$(JAEGER_RELEASE)' -o '$(CURDIR)/$@' ./cmd/jaeger
 
 bin/shop: bin/.shop ## the demo services: gateway, checkout, stock, orders, users, mailer, shopper
@@ -117,15 +119,19 @@ generate-check: ## regenerate and fail, with the difference, if anything changed
 	for d in $(GENERATED_IN); do diff -ruN "$$before/$$d" "$$d" || stale=1; done; \
 	if [ -n "$${stale:-}" ]; then echo "generated files were out of date; they are regenerated, commit them"; exit 1; fi
 
+# Only packages with tests, so that the output is their lines.
+TESTED := go list -f '{{if and (or .TestGoFiles .XTestGoFiles) (ne .Name "e2e")}}{{.ImportPath}}{{end}}' ./...
 unit: build ## unit tests of all modules, and the compose file and the documents' configurations
 	@set -e; for m in $(MODULES); do \
-		echo "test $$m"; go test -C "$$m" $$(go list -C "$$m" ./... | grep -v '/test/e2e$$'); done
+		packages=$$(cd "$$m" && $(TESTED)); \
+		echo "test $$m"; [ -z "$$packages" ] || go test -C "$$m" $$packages; done
 
 # The detector needs a C compiler. demo-services and the components are what runs concurrently.
 race: ## unit tests under the race detector
 	@command -v $${CC:-cc} >/dev/null || { echo "the race detector needs a C compiler: install gcc or clang, or set CC"; exit 1; }
 	@set -e; for m in $(filter . demo-services,$(MODULES)); do \
-		echo "race $$m"; CGO_ENABLED=1 go test -C "$$m" -race ./...; done
+		packages=$$(cd "$$m" && $(TESTED)); \
+		echo "race $$m"; CGO_ENABLED=1 go test -C "$$m" -race $$packages; done
 
 FUZZ_TIME ?= 10s
 fuzz-short: ## every fuzz target of the components for FUZZ_TIME (10s)
