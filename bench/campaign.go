@@ -58,13 +58,14 @@ func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) 
 		return nil, fmt.Errorf("make %s: %w", outDir, err)
 	}
 	return &campaign{settings: s, out: out, binary: binary, header: report.Header{
-		Begun: time.Now(), Command: strings.TrimSpace(command), Commit: commit(), Machine: machine(),
+		Begun: time.Now(), Command: strings.TrimSpace(command), Machine: machine(),
 		Seed: s.load.Seed, AtPace: s.atPace, PerSecond: s.load.SpansPerSecond, Rounds: s.rounds,
 	}}, nil
 }
 
 func (c *campaign) run(ctx context.Context) error {
 	begun := time.Now()
+	c.header.Commit = commit(ctx)
 	l, err := load.Generate(c.settings.load)
 	if err != nil {
 		return fmt.Errorf("make the load: %w", err)
@@ -149,13 +150,13 @@ func configs(system string) []string {
 }
 
 // commit names what was measured, with "+changes" if it was not committed.
-func commit() string {
-	revision, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+func commit(ctx context.Context) string {
+	revision, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		return "unknown"
 	}
 	name := strings.TrimSpace(string(revision))
-	if changed, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changed) > 0 {
+	if changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changed) > 0 {
 		name += "+changes"
 	}
 	return name

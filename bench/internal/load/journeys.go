@@ -42,9 +42,9 @@ type journey struct {
 
 // journeys sum up to 1.
 var journeys = []journey{
-	{share: 0.645, root: checkoutJourney},
-	{share: 0.25, root: historyJourney},
-	{share: 0.104, root: searchJourney},
+	{share: 0.662, root: checkoutJourney},
+	{share: 0.24, root: historyJourney},
+	{share: 0.097, root: searchJourney},
 	{share: 0.001, rare: true, root: giftJourney},
 }
 

@@ -55,7 +55,6 @@ type seen struct {
 	roots        int
 	start, end   pcommon.Timestamp
 	failed, rare bool
-	instances    map[string]bool
 }
 
 func TestMustKeepIsWhatTheSpansSay(t *testing.T) {

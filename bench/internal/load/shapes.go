@@ -124,7 +124,7 @@ func (s *span) rpc(m pcommon.Map) {
 	m.PutStr("network.peer.address", s.address(1))
 	m.PutInt("network.peer.port", int64(32_768+s.pick(3, 28_000)))
 	m.PutStr("network.transport", "tcp")
-	m.PutStr("user.id", fmt.Sprintf("user-%06d", s.pick(2, 500_000)))
+	m.PutStr("user.id", fmt.Sprintf("user-%06d@customers.shop.example.com", s.pick(2, 500_000)))
 	m.PutStr("session.id", s.token())
 }
 
@@ -153,6 +153,7 @@ func (s *span) redis(m pcommon.Map) {
 	m.PutStr("network.peer.address", s.address(1))
 	m.PutInt("network.peer.port", 6379)
 	m.PutStr("network.transport", "tcp")
+	m.PutStr("network.protocol.name", "resp3")
 	m.PutStr("db.client.connection.pool.name", "redis-master.shop.svc.cluster.local:6379/0")
 	m.PutInt("db.redis.connection_string.hash", int64(s.pick(0, 1<<40)))
 }

@@ -43,15 +43,19 @@ type Outcome struct {
 // AtPace sends each when the shop would have sent it, and otherwise as fast as
 // they are accepted. A refusal is tried again until ctx ends.
 func Send(ctx context.Context, address string, l *load.Load, atPace bool) (Outcome, error) {
-	s := &sending{load: l, atPace: atPace, conns: make([]*grpc.ClientConn, connections)}
-	for i := range s.conns {
+	s := &sending{load: l, atPace: atPace}
+	defer func() {
+		for _, conn := range s.conns {
+			conn.Close()
+		}
+	}()
+	for range connections {
 		conn, err := grpc.NewClient("passthrough:///"+address,
 			grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw.Codec{})))
 		if err != nil {
 			return Outcome{}, fmt.Errorf("connect to the collector: %w", err)
 		}
-		defer conn.Close()
-		s.conns[i] = conn
+		s.conns = append(s.conns, conn)
 	}
 	return s.run(ctx)
 }

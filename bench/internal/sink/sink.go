@@ -86,7 +86,7 @@ func (s *Sink) Stop() error {
 }
 
 // export is grpc's handler; service is the Sink.
-func export(service any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+func export(service any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the signature is grpc's
 	var request raw.Message
 	if err := decode(&request); err != nil {
 		return nil, err
