@@ -129,6 +129,9 @@ type sharedBroker struct {
 	// alone is held by a test on a broker of AMQP_URL: its one virtual host
 	// cannot be shared by collectors that each expect to see their test only.
 	alone sync.Mutex
+	// asking is held for each call of the management API: the broker loses the
+	// firehose of a virtual host when another one is made at the same time.
+	asking sync.Mutex
 }
 
 func (s *sharedBroker) get(t *testing.T) *stack.Broker {
@@ -169,19 +172,21 @@ func (s *sharedBroker) vhost(t *testing.T) string {
 	name := strings.ReplaceAll(t.Name(), "/", ".")
 	api := broker.ManagementURL + "/api/vhosts/" + url.PathEscape(name)
 	eventually(t, "make virtual host "+name, func() error {
-		return management(http.MethodPut, api, `{"tracing": true}`)
+		return s.manage(http.MethodPut, api, `{"tracing": true}`)
 	})
 	t.Cleanup(func() {
-		if err := management(http.MethodDelete, api, ""); err != nil {
+		if err := s.manage(http.MethodDelete, api, ""); err != nil {
 			t.Errorf("remove virtual host %s: %v", name, err)
 		}
 	})
 	return broker.URL + url.PathEscape(name)
 }
 
-// management asks the management API as the default user, who then owns what
-// it made.
-func management(method, address, body string) error {
+// manage asks the management API as the default user, who then owns what was
+// made.
+func (s *sharedBroker) manage(method, address, body string) error {
+	s.asking.Lock()
+	defer s.asking.Unlock()
 	req, err := http.NewRequest(method, address, strings.NewReader(body))
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,16 +47,21 @@ func publish(t *testing.T, ch *amqp.Channel, exchange, key string, headers amqp.
 	require.True(t, acked, "the broker's confirmation")
 }
 
-// consumeOne takes one message, as a service without any instrumentation would.
-func consumeOne(t *testing.T, ch *amqp.Channel, queue string) {
+// consume takes this journey's message from a queue and acknowledges it, as a
+// service without any instrumentation would. So it does with all before it.
+func consume(t *testing.T, ch *amqp.Channel, queue string, sent *trace) {
 	t.Helper()
-	eventually(t, "a message in "+queue, func() error {
+	eventually(t, "the message in "+queue, func() error {
 		message, ok, err := ch.Get(queue, false)
 		require.NoError(t, err)
 		if !ok {
 			return fmt.Errorf("%s is empty", queue)
 		}
-		return message.Ack(false)
+		require.NoError(t, message.Ack(false))
+		if parent, _ := message.Headers["traceparent"].(string); !strings.Contains(parent, sent.id.String()) {
+			return fmt.Errorf("a message of %s", parent)
+		}
+		return nil
 	})
 }
 
@@ -68,11 +74,10 @@ func TestJourneyWaitsForItsMessageAndShowsTheHopToAnUninstrumentedService(t *tes
 	ch := channel(t, p.brokerURL)
 	declareShop(t, ch)
 
-	order := checkout()
-	order.spans[0].lasting(1500 * time.Millisecond) // to be kept, and yet ok
+	order := slowCheckout()
 	publish(t, ch, "shop", "checkout.processed", contextOf(order, order.spans[3]))
 	published := time.Now()
-	consumeOne(t, ch, "stock-queue")
+	consume(t, ch, "stock-queue", order)
 	p.send(t, order)
 
 	// The message to the mailer is still in its queue. A journey that began
@@ -83,7 +88,7 @@ func TestJourneyWaitsForItsMessageAndShowsTheHopToAnUninstrumentedService(t *tes
 	require.Equal(t, 1, p.metrics(t).sum("otelcol_processor_journey_traces_pending"), "journeys that wait")
 	p.requireNotStored(t, order)
 
-	consumeOne(t, ch, "mailer-queue")
+	consume(t, ch, "mailer-queue", order)
 	inQueue := time.Since(published)
 	stored := p.stored(t, order)
 	p.settled(t, len(order.spans)+len(other.spans)+3)
@@ -149,12 +154,11 @@ func TestRetriedMessageShowsEachAttempt(t *testing.T) {
 	ch := channel(t, p.brokerURL)
 	declareShop(t, ch)
 
-	order := checkout()
-	order.spans[0].lasting(1500 * time.Millisecond)
+	order := slowCheckout()
 	publish(t, ch, "shop", "checkout.processed", contextOf(order, order.spans[3]))
-	consumeOne(t, ch, "mailer-queue")
+	consume(t, ch, "mailer-queue", order)
 	refuseOne(t, ch, "stock-queue")
-	consumeOne(t, ch, "stock-queue")
+	consume(t, ch, "stock-queue", order)
 	p.send(t, order)
 
 	stored := p.stored(t, order)

@@ -86,6 +86,13 @@ func startedCheckout() *trace {
 	return t
 }
 
+// slowCheckout is ok and yet always has to be kept.
+func slowCheckout() *trace {
+	t := checkout()
+	t.spans[0].lasting(1500 * time.Millisecond)
+	return t
+}
+
 func orderHistory(randomness uint64) *trace {
 	t := newTrace(randomness)
 	root := t.add("gateway", "GET /api/orders", ptrace.SpanKindServer, nil)
