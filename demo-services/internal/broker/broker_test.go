@@ -199,7 +199,7 @@ func TestDelayedMessagesComeBackByThemselves(t *testing.T) {
 	for _, queue := range []string{StockQueue, RestockQueue} {
 		c := NewConsumer(broker, "test "+queue, queue, remember(queue))
 		start(t, c)
-		defer stop(t, c)
+		t.Cleanup(func() { stop(t, c) })
 	}
 	for _, queue := range []string{StockRetryQueue, RestockDelay} {
 		if err := p.Publish(t.Context(), "", queue, amqp.Publishing{MessageId: "by " + queue}); err != nil {

@@ -36,7 +36,8 @@ func Build(r *env.Reader) ([]app.Part, error) {
 		"users":    app.Alive(usersURL),
 	}
 	return []app.Part{
-		sdk, connection{conn},
+		sdk,
+		connection{conn},
 		app.NewHTTPServer(r, "HTTP_ADDRESS", app.WithHealth(checks, sdk.Server(service.Routes()))),
 	}, nil
 }

@@ -35,7 +35,8 @@ func (t traced) Handle(ctx context.Context, record slog.Record) error {
 }
 
 func (t traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{t.Handler.WithAttrs(attrs)} }
-func (t traced) WithGroup(name string) slog.Handler       { return traced{t.Handler.WithGroup(name)} }
+
+func (t traced) WithGroup(name string) slog.Handler { return traced{t.Handler.WithGroup(name)} }
 
 // atLeast leaves out records below a level.
 type atLeast struct {

@@ -73,7 +73,7 @@ func (s Spans) One(name string) tracetest.SpanStub {
 func Attribute(span tracetest.SpanStub, key string) string {
 	for _, a := range span.Attributes {
 		if a.Key == attribute.Key(key) {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
