@@ -95,6 +95,25 @@ func TestADeliveryAfterDeadLetteringClosesTheQueueItWaitedIn(t *testing.T) {
 	require.Zero(t, f.OpenMessages())
 }
 
+func TestAMessageThatACrashedBrokerCallsRedeliveredHasLeftItsQueue(t *testing.T) {
+	var f Facts
+	f.Add(broker, newSpan(3, 1, delivered("stock", 1)))
+	f.Add(broker, newSpan(2, 1, published("stock")))
+	require.Zero(t, f.OpenMessages())
+}
+
+func TestMessagesOfOneSpanAreToldApartByTheirIDs(t *testing.T) {
+	id := func(id string) spanOption { return func(s ptrace.Span) { s.Attributes().PutStr(attrMessageID, id) } }
+	var f Facts
+	f.Add(broker, newSpan(2, 1, published("stock"), id("a")))
+	f.Add(broker, newSpan(3, 1, published("stock"), id("b")))
+	f.Add(broker, newSpan(4, 1, delivered("stock", 0), id("a")))
+	f.Add(broker, newSpan(5, 1, delivered("stock", 1), id("a")))
+	require.Equal(t, 1, f.OpenMessages())
+	f.Add(broker, newSpan(6, 1, delivered("stock", 1), id("b")))
+	require.Zero(t, f.OpenMessages())
+}
+
 func TestAMessageOfAnotherSpanStaysOpen(t *testing.T) {
 	var f Facts
 	f.Add(broker, newSpan(3, 1, published("stock")))

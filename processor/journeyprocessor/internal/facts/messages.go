@@ -17,62 +17,85 @@ const (
 	attrQueue            = "amqp.queue"
 	attrAttempt          = "amqp.delivery.attempt"
 	attrDeadLetterQueues = "amqp.dead_letter.queues"
+	attrMessageID        = "messaging.message.id"
 	attrErrorType        = "error.type"
 	unroutable           = "unroutable"
 )
 
 // messages counts what the broker saw: a publish opens a message in every
-// queue it was routed to, its first delivery closes it, and so does the
-// delivery from another queue that it was dead-lettered to. A balance, not a
-// state, so that a delivery may come in before its publish.
+// queue it was routed to, and a delivery closes it. Counts, not a state, so
+// that a delivery may come in before its publish. Ordered by key.
 type messages []message
 
 type message struct {
-	// parent is the span that published: publish and deliver spans of one
-	// message are both its children.
-	parent SpanID
-	queue  string
-	opened int32 // publishes minus first deliveries
+	key messageKey
+	// published is how often it was put into the queue, first how often it
+	// came out for the first time.
+	published, first int32
+	// left says that it is known to have left the queue at least once without
+	// a first delivery that tells: it was redelivered (a broker that crashed
+	// marks every message so, also one that was never delivered), or it was
+	// delivered from another queue that this one dead-lettered it to.
+	left bool
+}
+
+// messageKey is a message in a queue. Parent is the span that published it:
+// publish and deliver spans of one message are both its children. Without a
+// message id, messages that one span published to one queue share a key, and
+// one that left counts for them all but once.
+type messageKey struct {
+	parent    SpanID
+	queue, id string
 }
 
 func (m *messages) add(parent SpanID, span ptrace.Span) {
 	attributes := span.Attributes()
+	key := messageKey{parent: parent}
+	if id, ok := attributes.Get(attrMessageID); ok {
+		key.id = bounded(id.AsString())
+	}
 	if queues, ok := attributes.Get(attrRoutedQueues); ok {
-		m.addEach(parent, queues, 1)
+		m.each(key, queues, func(one *message) { one.published++ })
 		return
 	}
 	queue, ok := attributes.Get(attrQueue)
 	if !ok {
 		return
 	}
+	key.queue = bounded(queue.AsString())
+	one := m.at(key)
 	if attempt, ok := attributes.Get(attrAttempt); !ok || attempt.Int() == 0 {
-		m.addOne(parent, queue.AsString(), -1)
+		one.first++
+	} else {
+		one.left = true
 	}
 	if dead, ok := attributes.Get(attrDeadLetterQueues); ok {
-		m.addEach(parent, dead, -1)
+		m.each(key, dead, func(one *message) { one.left = true })
 	}
 }
 
-func (m *messages) addEach(parent SpanID, queues pcommon.Value, n int32) {
+// each calls f with the message in every one of the queues.
+func (m *messages) each(key messageKey, queues pcommon.Value, f func(*message)) {
 	if queues.Type() != pcommon.ValueTypeSlice {
 		return
 	}
 	for _, q := range queues.Slice().All() {
-		m.addOne(parent, q.AsString(), n)
+		key.queue = bounded(q.AsString())
+		f(m.at(key))
 	}
 }
 
-func (m *messages) addOne(parent SpanID, queue string, n int32) {
-	key := message{parent: parent, queue: bounded(queue)}
-	i, found := slices.BinarySearchFunc(*m, key, message.compare)
+// at finds or makes the message; it is valid until the next call.
+func (m *messages) at(key messageKey) *message {
+	i, found := slices.BinarySearchFunc(*m, key, func(one message, k messageKey) int { return one.key.compare(k) })
 	if !found {
-		*m = slices.Insert(*m, i, key)
+		*m = slices.Insert(*m, i, message{key: key})
 	}
-	(*m)[i].opened += n
+	return &(*m)[i]
 }
 
-func (m message) compare(other message) int {
-	return cmp.Or(cmp.Compare(m.parent, other.parent), cmp.Compare(m.queue, other.queue))
+func (k messageKey) compare(other messageKey) int {
+	return cmp.Or(cmp.Compare(k.parent, other.parent), cmp.Compare(k.queue, other.queue), cmp.Compare(k.id, other.id))
 }
 
 func (m *messages) merge(other messages) {
@@ -81,31 +104,42 @@ func (m *messages) merge(other messages) {
 		return
 	}
 	for _, o := range other {
-		m.addOne(o.parent, o.queue, o.opened)
+		one := m.at(o.key)
+		one.published += o.published
+		one.first += o.first
+		one.left = one.left || o.left
 	}
 }
 
-// open counts the messages that wait in a queue. A balance below zero is a
-// delivery whose publish was not traced, or of a message that reached the
-// queue by dead-lettering: nothing waits there.
+// open is how many messages of this key wait in the queue. Below zero are
+// deliveries whose publish was not traced: nothing waits then.
+func (m *message) open() int {
+	gone := m.first
+	if gone == 0 && m.left {
+		gone = 1
+	}
+	return int(max(m.published-gone, 0))
+}
+
 func (m messages) open() int {
 	n := 0
-	for _, one := range m {
-		n += int(max(one.opened, 0))
+	for i := range m {
+		n += m[i].open()
 	}
 	return n
 }
 
 func (m messages) openQueue() string {
-	for _, one := range m {
-		if one.opened > 0 {
-			return one.queue
+	for i := range m {
+		if m[i].open() > 0 {
+			return m[i].key.queue
 		}
 	}
 	return ""
 }
 
-func (m messages) size() int64 { return int64(48 * cap(m)) }
+// size estimates bytes of memory.
+func (m messages) size() int64 { return int64(56 * cap(m)) }
 
 func isUnroutable(span ptrace.Span) bool {
 	v, ok := span.Attributes().Get(attrErrorType)
