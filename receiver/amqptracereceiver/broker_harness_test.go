@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,6 +43,9 @@ func configFor(t testing.TB, amqpURL string) *Config {
 	require.NoError(t, err)
 	cfg := createDefaultConfig().(*Config)
 	cfg.Connection.Endpoints = []string{u.Scheme + "://" + u.Host}
+	if vhost := strings.Trim(u.Path, "/"); vhost != "" {
+		cfg.Connection.VHost = vhost
+	}
 	plain := PlainConfig{Username: "guest", Password: "guest"}
 	if u.User != nil {
 		password, _ := u.User.Password()

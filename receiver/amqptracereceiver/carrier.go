@@ -93,13 +93,13 @@ func lookup(headers amqp.Table, key string) (any, bool) {
 	if v, ok := headers[key]; ok {
 		return v, true
 	}
-	found, any := "", false
+	smallest, found := "", false
 	for k := range headers {
-		if len(k) == len(key) && strings.EqualFold(k, key) && (!any || k < found) {
-			found, any = k, true
+		if len(k) == len(key) && strings.EqualFold(k, key) && (!found || k < smallest) {
+			smallest, found = k, true
 		}
 	}
-	return headers[found], any
+	return headers[smallest], found
 }
 
 // text is the value of a header that may come as string or bytes, "" for any other type.

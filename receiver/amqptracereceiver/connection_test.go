@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,13 +16,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/configtls"
+	"go.uber.org/zap"
 )
 
 // tlsPeer completes TLS handshakes and then speaks no AMQP. It returns its address and certificate.
 func tlsPeer(t *testing.T) (address, certificate string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	block := pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
@@ -76,14 +76,13 @@ func TestSilentPeerEndsWithTheTimeout(t *testing.T) {
 }
 
 func TestEndsAreToldApart(t *testing.T) {
-	unparsed := &amqp.Error{Code: amqp.FrameError, Reason: amqp.ErrFrameTooLarge.Error()}
 	for name, c := range map[string]struct {
 		err      error
 		reason   string
 		operator bool
 	}{
 		"cancelled":            {err: errCancelled, reason: "cancelled"},
-		"could not be parsed":  {err: unparsed, reason: "unreadable"},
+		"could not be parsed":  {err: &amqp.Error{Code: amqp.FrameError, Reason: amqp.ErrFrameTooLarge.Error()}, reason: "unreadable"},
 		"end of file":          {err: &amqp.Error{Code: amqp.FrameError, Reason: "EOF"}, reason: "connection_lost"},
 		"no rights":            {err: &amqp.Error{Code: amqp.AccessRefused, Server: true}, reason: "refused", operator: true},
 		"no exchange":          {err: &amqp.Error{Code: amqp.NotFound, Server: true}, reason: "refused", operator: true},
@@ -97,7 +96,7 @@ func TestEndsAreToldApart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, c.reason, reconnectReason(c.err))
 			assert.Equal(t, c.operator, needsOperator(c.err))
-			assert.Equal(t, c.err == error(unparsed), unreadable(c.err))
+			assert.Equal(t, c.reason == "unreadable", unreadable(c.err))
 		})
 	}
 }

@@ -48,6 +48,7 @@ func (l *ledger) tags() []uint64 {
 func (*ledger) Nack(uint64, bool, bool) error {
 	return errors.New("nothing is to be refused one by one")
 }
+
 func (*ledger) Reject(uint64, bool) error { return errors.New("nothing is to be refused one by one") }
 
 // scripted answers each call with the next error, and with the last one from then on.
