@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack/metrics"
@@ -36,42 +38,67 @@ func (s state) String() string {
 		s.pending, s.storedAll, s.received, s.storedKept, s.kept)
 }
 
+var errSettle = errors.New("not at rest in time")
+
 // settle waits until all journeys are decided and stored and nothing moves any
 // more. It is not an error if that takes too long: the comparison will say what
 // is still open.
 func settle(ctx context.Context, t *terminal, s *settings) error {
-	var last state
-	return t.step(ctx, "wait until every journey is decided and stored", func() string { return last.String() },
-		func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeoutCause(ctx, settleTimeout, errSettle)
-			defer cancel()
-			calmSince := time.Now()
-			ticker := time.NewTicker(settleEvery)
-			defer ticker.Stop()
-			for {
-				now, err := readState(ctx, s)
-				if err == nil {
-					if now != last || !now.settled() {
-						last, calmSince = now, time.Now()
-					}
-					if time.Since(calmSince) >= settleCalm {
-						return nil
-					}
-				}
-				select {
-				case <-ticker.C:
-				case <-ctx.Done():
-					if context.Cause(ctx) == errSettle {
-						t.line("    not all is at rest after %s: %s", settleTimeout, last)
-						return nil
-					}
-					return ctx.Err()
-				}
-			}
-		})
+	c := calm{read: func(ctx context.Context) (state, error) { return readState(ctx, s) }}
+	return t.step(ctx, "wait until every journey is decided and stored", c.progress, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, settleTimeout, errSettle)
+		defer cancel()
+		err := c.await(ctx)
+		if errors.Is(err, errSettle) {
+			t.line("    not all is at rest after %s: %s", settleTimeout, c.progress())
+			return nil
+		}
+		return err
+	})
 }
 
-var errSettle = fmt.Errorf("not at rest after %s", settleTimeout)
+// calm waits for a state that is settled and has been the same for settleCalm.
+type calm struct {
+	read func(ctx context.Context) (state, error)
+
+	mu    sync.Mutex // guards what follows: progress is asked for from elsewhere
+	last  state
+	since time.Time
+}
+
+func (c *calm) progress() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last.String()
+}
+
+// await returns nil once there is calm, or the cause of the context's end. An
+// endpoint that does not answer now is asked again.
+func (c *calm) await(ctx context.Context) error {
+	c.since = time.Now()
+	ticker := time.NewTicker(settleEvery)
+	defer ticker.Stop()
+	for {
+		if now, err := c.read(ctx); err == nil && c.lasts(now) {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// lasts notes a state and says whether there has been calm for long enough.
+func (c *calm) lasts(now state) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now != c.last || !now.settled() {
+		c.last, c.since = now, time.Now()
+	}
+	return time.Since(c.since) >= settleCalm
+}
 
 func readState(ctx context.Context, s *settings) (state, error) {
 	client := &http.Client{Timeout: settleEvery * 4, Transport: &http.Transport{DisableKeepAlives: true}}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -59,6 +63,44 @@ func TestStateIsReadFromCollectorAndJaegers(t *testing.T) {
 			t.Errorf("%+v is not at rest", open)
 		}
 	}
+}
+
+func TestCalmIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		c := calm{read: func(context.Context) (state, error) {
+			switch passed := time.Since(began); {
+			case passed < 2*time.Second:
+				return state{}, errors.New("does not answer yet")
+			case passed < 5*time.Second:
+				return state{received: 10, pending: 1}, nil
+			case passed < 7*time.Second:
+				return state{received: 10, storedAll: 10}, nil
+			default:
+				return state{received: 11, storedAll: 11}, nil // a late one
+			}
+		}}
+		if err := c.await(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 7*time.Second+settleCalm {
+			t.Errorf("calm after %s, want 3s after the last change at 7s", took)
+		}
+		if !strings.Contains(c.progress(), "11 of 11 stored") {
+			t.Errorf("progress %q", c.progress())
+		}
+	})
+}
+
+func TestCalmThatNeverComesIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), settleTimeout, errSettle)
+		defer cancel()
+		c := calm{read: func(context.Context) (state, error) { return state{received: 1, pending: 1}, nil }}
+		if err := c.await(ctx); !errors.Is(err, errSettle) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestVolumeIsAskedForBothSides(t *testing.T) {

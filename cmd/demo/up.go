@@ -70,7 +70,8 @@ func up(ctx context.Context, t *terminal, s *settings) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, "supervise")
+	// Not bound to the context: it outlives this command.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), self, "supervise")
 	cmd.Dir = s.root
 	cmd.Env = append(os.Environ(), s.environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -175,7 +176,10 @@ func status(t *terminal, s *settings) error {
 		return nil
 	}
 	state, err := s.readState()
-	if err != nil || !state.Ready {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if !state.Ready {
 		t.line("The demo is coming up.")
 		return nil
 	}

@@ -24,10 +24,10 @@ type fake struct {
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	switch path := req.URL.Path; {
-	case path == "/api/services":
+	switch path := req.URL.Path; path {
+	case "/api/services":
 		answer(w, f.services)
-	case path == "/api/traces":
+	case "/api/traces":
 		f.asked++
 		answer(w, f.find(req))
 	default:
@@ -66,11 +66,14 @@ func answer(w http.ResponseWriter, data any) {
 	}
 }
 
-func client(t *testing.T, f http.Handler, page int) *Client {
+// pageSize is small, so that few traces fill it.
+const pageSize = 10
+
+func client(t *testing.T, f http.Handler) *Client {
 	t.Helper()
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	return &Client{URL: server.URL, HTTP: server.Client(), PageSize: page}
+	return &Client{URL: server.URL, HTTP: server.Client(), PageSize: pageSize}
 }
 
 func simple(id int, service string, at time.Time) trace {
@@ -88,7 +91,7 @@ func TestEveryPageIsReadByHalvingTheWindow(t *testing.T) {
 		f.traces = append(f.traces, simple(i+1, "gateway", noon.Add(time.Duration(i)*time.Second)))
 	}
 	f.traces = append(f.traces, simple(1000, "stock", noon), simple(1001, "jaeger", noon))
-	got, limits, err := client(t, f, 10).Traces(t.Context(), hour)
+	got, limits, err := client(t, f).Traces(t.Context(), hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +108,7 @@ func TestALimitThatWasHitIsSaid(t *testing.T) {
 	for i := range 30 {
 		f.traces = append(f.traces, simple(i+1, "gateway", noon)) // all in one microsecond
 	}
-	got, limits, err := client(t, f, 10).Traces(t.Context(), hour)
+	got, limits, err := client(t, f).Traces(t.Context(), hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +118,7 @@ func TestALimitThatWasHitIsSaid(t *testing.T) {
 }
 
 func TestTraceByID(t *testing.T) {
-	c := client(t, &fake{traces: []trace{simple(0xab, "gateway", noon)}}, 10)
+	c := client(t, &fake{traces: []trace{simple(0xab, "gateway", noon)}})
 	if _, err := c.Trace(t.Context(), fmt.Sprintf("%032x", 0xab)); err != nil {
 		t.Error(err)
 	}
@@ -125,8 +128,10 @@ func TestTraceByID(t *testing.T) {
 }
 
 func TestAnUnhappyJaegerIsNamed(t *testing.T) {
-	broken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no space left", http.StatusInternalServerError) })
-	c := client(t, broken, 10)
+	broken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "no space left", http.StatusInternalServerError)
+	})
+	c := client(t, broken)
 	_, _, err := c.Traces(t.Context(), hour)
 	if err == nil || !strings.Contains(err.Error(), c.URL) || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("got %v", err)

@@ -46,17 +46,17 @@ func Read(r io.Reader) (map[string]volume.Volume, error) {
 	byTrace := map[string]volume.Volume{}
 	in := bufio.NewReader(r)
 	for number := 1; ; number++ {
-		line, err := in.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
-		}
+		line, readErr := in.ReadBytes('\n')
 		if len(line) > 1 {
 			if err := addLine(byTrace, line); err != nil {
 				return nil, fmt.Errorf("line %d: %w", number, err)
 			}
 		}
-		if err != nil {
+		if errors.Is(readErr, io.EOF) {
 			return byTrace, nil
+		}
+		if readErr != nil {
+			return nil, readErr
 		}
 	}
 }

@@ -106,8 +106,10 @@ func (j *judge) mustKeepCheck() Check {
 		}
 	}
 	if len(faults) == 0 {
-		return Check{Kind: Journeys, Passed: true,
-			Text: fmt.Sprintf("all %d journeys that have to be kept are stored whole", len(j.mustKeep))}
+		return Check{
+			Kind: Journeys, Passed: true,
+			Text: fmt.Sprintf("all %d journeys that have to be kept are stored whole", len(j.mustKeep)),
+		}
 	}
 	return Check{Kind: Journeys, Text: fmt.Sprintf("%d of %d journeys that have to be kept are not stored whole: %s",
 		len(faults), len(j.mustKeep), listed(faults))}
@@ -123,8 +125,10 @@ func (j *judge) splitCheck() Check {
 		}
 	}
 	if len(faults) == 0 {
-		return Check{Kind: Journeys, Passed: true,
-			Text: fmt.Sprintf("all %d stored traces have the spans that were received", len(j.Kept.Traces))}
+		return Check{
+			Kind: Journeys, Passed: true,
+			Text: fmt.Sprintf("all %d stored traces have the spans that were received", len(j.Kept.Traces)),
+		}
 	}
 	return Check{Kind: Journeys, Text: fmt.Sprintf("%d of %d stored traces differ from what was received: %s",
 		len(faults), len(j.Kept.Traces), listed(faults))}

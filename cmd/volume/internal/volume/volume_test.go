@@ -23,10 +23,10 @@ func received(operation string, spans int) Trace {
 	return Trace{Spans: spanIDs(spans), RootService: "gateway", RootOperation: operation, Start: began, Duration: 5 * time.Millisecond}
 }
 
-// stored is the same trace with what the processor wrote on it.
-func stored(operation, journey string, spans int) Trace {
-	t := received(operation, spans)
-	t.Journey, t.SpanCount = journey, spans
+// stored is a checkout with what the processor wrote on it.
+func stored(spans int) Trace {
+	t := received(post, spans)
+	t.Journey, t.SpanCount = "checkout", spans
 	return t
 }
 
@@ -47,7 +47,7 @@ func reading() Reading {
 		},
 		Kept: Store{
 			URL: "http://kept", Spans: Known(8), Bytes: Known(900),
-			Traces: map[string]Trace{"c1": stored(post, "checkout", 4), "c2": stored(post, "checkout", 4)},
+			Traces: map[string]Trace{"c1": stored(4), "c2": stored(4)},
 		},
 		Collector: &Collector{
 			Spans:      Flow{Received: Known(15), Kept: Known(8), Dropped: Known(7), Pending: Known(0), Lost: Known(0)},
@@ -142,9 +142,9 @@ func TestDisagreementsAreFoundAndSaidWithNumbers(t *testing.T) {
 		{"log records are missing", func(r *Reading) { delete(r.KeptLogs.ByTrace, "c2") }, Counters, "kept: 3 ≠ log records in kept.jsonl: 2"},
 		{"a must-keep journey is not stored", func(r *Reading) { delete(r.Kept.Traces, "c1") }, Journeys, "c1 (checkout, failed) is not stored (it has 4 spans)"},
 		{"it was not received either", func(r *Reading) { delete(r.All.Traces, "c1"); delete(r.Kept.Traces, "c1") }, Journeys, "c1 (checkout, failed) is not in the Jaeger that stores everything"},
-		{"it is stored in part", func(r *Reading) { r.Kept.Traces["c1"] = stored(post, "checkout", 3) }, Journeys, "c1 (checkout, failed) is stored in part: 1 of its 4 spans are missing"},
-		{"an ordinary trace is split", func(r *Reading) { r.Kept.Traces["c2"] = stored(post, "checkout", 2) }, Journeys, "c2 (checkout) is stored in part: 2 of its 4 spans are missing"},
-		{"a stored trace has more than was received", func(r *Reading) { r.Kept.Traces["c2"] = stored(post, "checkout", 5) }, Journeys, "c2 (checkout) has 1 stored spans that were not received"},
+		{"it is stored in part", func(r *Reading) { r.Kept.Traces["c1"] = stored(3) }, Journeys, "c1 (checkout, failed) is stored in part: 1 of its 4 spans are missing"},
+		{"an ordinary trace is split", func(r *Reading) { r.Kept.Traces["c2"] = stored(2) }, Journeys, "c2 (checkout) is stored in part: 2 of its 4 spans are missing"},
+		{"a stored trace has more than was received", func(r *Reading) { r.Kept.Traces["c2"] = stored(5) }, Journeys, "c2 (checkout) has 1 stored spans that were not received"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
