@@ -87,7 +87,7 @@ func (c *campaign) play(
 	r.LoadSeconds, r.DrainSeconds = sent.Took.Seconds(), max(0, backend.Latest().Sub(ended).Seconds())
 	r.BehindSeconds = sent.Behind.Seconds()
 	r.UserSeconds, r.SystemSeconds = used.User.Seconds(), used.System.Seconds()
-	r.SteadyBytes = report.Median(samples[len(samples)/2:])
+	r.SteadyBytes = int64(report.Median(samples[len(samples)/2:]))
 	if c.atPace && r.System != "passthrough" {
 		r.Buffered = int(c.wait.Seconds() * float64(c.settings.load.SpansPerSecond))
 	}

@@ -90,7 +90,7 @@ const sampleEvery = 200 * time.Millisecond
 type Sampler struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
-	samples []int64 // owned by the goroutine until Stop has joined it
+	samples []float64 // bytes; owned by the goroutine until Stop has joined it
 }
 
 // Sample starts to record; Stop ends it.
@@ -114,12 +114,12 @@ func (s *Sampler) run(ctx context.Context, pid int) {
 		if err != nil {
 			return // the process has ended; whoever stops it says so
 		}
-		s.samples = append(s.samples, m.Now)
+		s.samples = append(s.samples, float64(m.Now))
 	}
 }
 
-// Stop ends the recording and returns it, oldest first.
-func (s *Sampler) Stop() []int64 {
+// Stop ends the recording and returns it in bytes, oldest first.
+func (s *Sampler) Stop() []float64 {
 	s.cancel()
 	s.wg.Wait()
 	return s.samples

@@ -2,7 +2,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -171,13 +170,17 @@ func format(values []float64, verb string) string {
 	return text
 }
 
-// Median of no values is 0.
-func Median[N cmp.Ordered](values []N) (m N) {
+// Median is the middle value, or the mean of the two in the middle; 0 of none.
+func Median(values []float64) float64 {
 	if len(values) == 0 {
-		return m
+		return 0
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
+	half := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[half]
+	}
+	return (sorted[half-1] + sorted[half]) / 2
 }
 
 func values(runs []*Run, f func(*Run) float64) []float64 {

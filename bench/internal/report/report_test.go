@@ -32,12 +32,13 @@ func TestRatiosAreTakenWithinARound(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"journey", "9.00 (3.00–9.00)", "1.50 (1.50–1.50)", "–", "250 k", "300 (300–300)", "150",
+		"journey", "6.00 (3.00–9.00)", "1.50 (1.50–1.50)", "–", "250 k", "300 (300–300)", "150",
 		"1049 (1049–1049)", "11.8 %", "18 of 20", "0",
 	}, journey)
 }
 
 func TestMedian(t *testing.T) {
-	assert.Equal(t, 2, Median([]int{3, 1, 2}))
-	assert.Zero(t, Median[int](nil))
+	assert.InDelta(t, 2, Median([]float64{3, 1, 2}), 0)
+	assert.InDelta(t, 2.5, Median([]float64{4, 3, 1, 2}), 0)
+	assert.Zero(t, Median(nil))
 }
