@@ -299,7 +299,8 @@ func TestEveryEventGivesOneSpan(t *testing.T) {
 func TestShutdownHandsOverWhatIsHere(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
-	cfg.Consumer.AckInterval = time.Hour // nothing but the shutdown flushes
+	cfg.Consumer.AckInterval = time.Hour // nothing but the shutdown settles
+	cfg.Queue.Name, cfg.Queue.Durable = "otel."+unique("shutdown"), true
 	spans := &collected{}
 	r := startReceiver(t, cfg, spans)
 	r.reading(1)
@@ -309,8 +310,16 @@ func TestShutdownHandsOverWhatIsHere(t *testing.T) {
 	for range 50 {
 		app.publish("", queue, p.message())
 	}
+	waiting := func() int {
+		q, err := app.QueueDeclarePassive(cfg.Queue.Name, true, false, false, false, nil)
+		require.NoError(t, err)
+		return q.Messages
+	}
+	eventually(t, "everything is with the receiver", func() bool { return waiting() == 0 })
 	r.stop()
-	assert.Len(t, spans.of(p.trace, ""), 50)
+	assert.NotEmpty(t, spans.of(p.trace, ""))
+	assert.Equal(t, 50, len(spans.of(p.trace, ""))+waiting(), "handed over or still with the broker")
+	app.mustSucceed(app.QueueDelete(cfg.Queue.Name, false, false, false))
 }
 
 // The permissions in README.md suffice for the firehose, and are not enough for anything else.
