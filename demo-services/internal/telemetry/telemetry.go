@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,8 @@ func (i Instruments) Tracer() trace.Tracer {
 type SDK struct {
 	Instruments
 	stops []func(context.Context) error
+	// flushed is closed when the last of them has returned, which may be after Stop.
+	flushed chan struct{}
 }
 
 // New builds the SDK for a service. An OTLP receiver that is away is not an
@@ -69,7 +72,10 @@ func New(r *env.Reader) (*SDK, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe the resource: %w", err)
 	}
-	s := &SDK{Instruments: Instruments{Service: r.Text("OTEL_SERVICE_NAME"), Propagator: propagator(r)}}
+	s := &SDK{
+		Instruments: Instruments{Service: r.Text("OTEL_SERVICE_NAME"), Propagator: propagator(r)},
+		flushed:     make(chan struct{}),
+	}
 	if err := errors.Join(s.traces(ctx, r, res), s.logs(ctx, r, res), s.metrics(r, res)); err != nil {
 		return nil, errors.Join(err, s.Stop(ctx))
 	}
@@ -85,18 +91,26 @@ func (s *SDK) Start(func(error)) error { return nil }
 const flushTime = 5 * time.Second
 
 // Stop flushes what has been collected and closes the exporters. A receiver that
-// is away does not make the stop of a service fail: what is lost is logged.
+// is away does not make the stop of a service fail, nor hold it up: the SDK's log
+// exporter goes on trying when its context has ended, so Stop leaves it to that.
 func (s *SDK) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
-	defer cancel()
-	errs := make(chan error, len(s.stops))
+	var flushing sync.WaitGroup
 	for _, stop := range s.stops {
-		go func() { errs <- stop(ctx) }() // side by side: each may need all the time there is
+		flushing.Go(func() { // side by side: each may need all the time there is
+			if err := stop(ctx); err != nil {
+				slog.New(stderr()).Warn("telemetry not flushed, the latest is lost", "error", err)
+			}
+		})
 	}
-	for range s.stops {
-		if err := <-errs; err != nil {
-			slog.New(stderr()).Warn("telemetry not flushed, the latest is lost", "error", err)
-		}
+	go func() {
+		defer close(s.flushed)
+		defer cancel()
+		flushing.Wait()
+	}()
+	select {
+	case <-s.flushed:
+	case <-ctx.Done():
 	}
 	return nil
 }
