@@ -66,6 +66,28 @@ func printLinks(ctx context.Context, t *terminal, s *settings, dir string) {
 	for _, e := range found {
 		t.line("  %-24s %s", e.title(), base+fmt.Sprintf(path, e.TraceID))
 	}
+	printWaterfall(ctx, t, base, found)
+}
+
+// shown is the example that is also drawn: it goes through every part, and
+// through RabbitMQ three times.
+const shown = "retried checkout"
+
+func printWaterfall(ctx context.Context, t *terminal, base string, found []example) {
+	for _, e := range found {
+		if e.title() != shown {
+			continue
+		}
+		trace, err := fetchTrace(ctx, base, e.TraceID)
+		if err != nil {
+			t.line("\nThe %s cannot be shown: %v", shown, err)
+			return
+		}
+		t.line("\nThe %s (mailer is not instrumented: the broker shows its hop):", shown)
+		for _, line := range trace.waterfall() {
+			t.line("  %s", line)
+		}
+	}
 }
 
 // hasPage tells Jaeger's page from the placeholder of a build without it.

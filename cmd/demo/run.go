@@ -39,7 +39,7 @@ func runDemo(ctx context.Context, t *terminal, s *settings) (err error) {
 		return err
 	}
 	printLinks(ctx, t, s, dir)
-	t.line("They answer while the parts run: `make up` keeps them running. Logs and data of this run: .run/demo\n")
+	t.line("\nThe links answer while the parts run: `make up` keeps them running. Logs and data of this run: .run/demo\n")
 	return nil
 }
 

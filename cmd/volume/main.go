@@ -108,7 +108,7 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	flags.DurationVar(&s.slow, "slow", time.Second, "without -truth: a root span above this makes a journey slow")
 	flags.DurationVar(&s.window, "window", 0, "time the figures stand for; 0: as measured")
 	flags.DurationVar(&s.lookback, "lookback", 24*time.Hour, "how far back to read traces")
-	flags.IntVar(&s.page, "page", 200, "traces to ask for at a time")
+	flags.IntVar(&s.page, "page", 500, "traces to ask for at a time")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}

@@ -17,7 +17,7 @@ import (
 const (
 	// requestTimeout is for one page of traces from a slow storage.
 	requestTimeout = time.Minute
-	// margin is added after now, for clocks that are a little ahead.
+	// margin is added on both sides, for clocks that are a little apart.
 	margin = time.Minute
 )
 
@@ -82,14 +82,25 @@ func readStore(ctx context.Context, client *http.Client, s settings, url, metric
 			store.Bytes = volume.Known(int64(bytes))
 		}
 	}
-	now := time.Now()
 	api := &jaeger.Client{URL: url, HTTP: client, PageSize: s.page}
 	var err error
-	store.Traces, store.Limits, err = api.Traces(ctx, jaeger.Window{From: now.Add(-s.lookback), To: now.Add(margin)})
+	store.Traces, store.Limits, err = api.Traces(ctx, readWindow(s, t, time.Now()))
 	if err != nil {
 		return nil, err
 	}
 	return store, readMustKeep(ctx, api, store.Traces, t)
+}
+
+// readWindow is the time traces are read from. A truth tells when it began,
+// which saves asking for hours in which nothing was.
+func readWindow(s settings, t *volume.Truth, now time.Time) jaeger.Window {
+	w := jaeger.Window{From: now.Add(-s.lookback), To: now.Add(margin)}
+	if t != nil {
+		if began := t.Started.Add(-margin); began.After(w.From) {
+			w.From = began
+		}
+	}
+	return w
 }
 
 // readMustKeep asks by id for the journeys that have to be kept and were not

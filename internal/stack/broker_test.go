@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,34 +109,45 @@ func processesBelow(t *testing.T, dir string) []string {
 	return found
 }
 
-func TestBrokerTracesFromTheFirstSecondAndAfterARestart(t *testing.T) {
+// One broker for what needs one, because each start takes four seconds and more.
+func TestBroker(t *testing.T) {
 	b := startTestBroker(t)
-	requireFirehose(t, b.URL)
-	if err := b.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	requireFirehose(t, b.URL)
+	t.Run("traces from the first second", func(t *testing.T) { requireFirehose(t, b.URL) })
+	t.Run("is reached by Control", func(t *testing.T) { requireControl(t, b) })
+	t.Run("keeps a durable queue over a kill", func(t *testing.T) { requireDurable(t, b) })
+	t.Run("traces after a restart", func(t *testing.T) { requireFirehose(t, b.URL) })
+	t.Run("runs beside another and leaves nothing", func(t *testing.T) {
+		other := startTestBroker(t)
+		requireFirehose(t, other.URL)
+		requireGone(t, b)
+		if err := handshake(other.URL); err != nil {
+			t.Errorf("the other broker suffered: %v", err)
+		}
+	})
 }
 
-func TestDurableQueueSurvivesAKill(t *testing.T) {
-	b := startTestBroker(t)
-	ch := openChannel(t, b.URL)
-	if _, err := ch.QueueDeclare("orders", true, false, false, false, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := ch.Confirm(false); err != nil {
-		t.Fatal(err)
-	}
-	confirm, err := ch.PublishWithDeferredConfirm("", "orders", false, false,
-		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("kept")})
+func requireControl(t *testing.T, b *Broker) {
+	t.Helper()
+	out, err := b.Control(t.Context(), "list_vhosts", "--silent")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !confirm.Wait() {
-		t.Fatal("publish was not confirmed")
+	if !slices.Contains(strings.Fields(string(out)), "/") {
+		t.Errorf("list_vhosts printed %q", out)
 	}
+}
+
+// requireDurable publishes, kills, restarts and wants the message back.
+func requireDurable(t *testing.T, b *Broker) {
+	t.Helper()
+	publishDurably(t, openChannel(t, b.URL), "orders")
 	if err := b.Kill(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-b.Exited():
+	default:
+		t.Error("a killed broker has not exited")
 	}
 	if err := handshake(b.URL); err == nil {
 		t.Fatal("a killed broker still answers")
@@ -153,20 +165,38 @@ func TestDurableQueueSurvivesAKill(t *testing.T) {
 	})
 }
 
-func TestTwoBrokersRunAtOnceAndStopLeavesNothing(t *testing.T) {
-	first, second := startTestBroker(t), startTestBroker(t)
-	for _, b := range []*Broker{first, second} {
-		requireFirehose(t, b.URL)
+func publishDurably(t *testing.T, ch *amqp.Channel, queue string) {
+	t.Helper()
+	if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
+		t.Fatal(err)
 	}
-	n, private := first.engine.(*node)
-	if !private {
-		t.Skip("the rest looks at the processes of an installed package")
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
 	}
-	if len(processesBelow(t, n.dir)) < 3 {
+	confirm, err := ch.PublishWithDeferredConfirm("", queue, false, false,
+		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("kept")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !confirm.Wait() {
+		t.Fatal("publish was not confirmed")
+	}
+}
+
+// requireGone stops a broker and wants no process and no port of it left.
+func requireGone(t *testing.T, b *Broker) {
+	t.Helper()
+	n, private := b.engine.(*node)
+	if private && len(processesBelow(t, n.dir)) < 3 {
 		t.Fatalf("the family of a running broker: %q", processesBelow(t, n.dir))
 	}
-	if err := first.Stop(t.Context()); err != nil {
-		t.Fatal(err)
+	for range 2 { // stopping twice is no error
+		if err := b.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !private {
+		return
 	}
 	if left := processesBelow(t, n.dir); len(left) > 0 {
 		t.Errorf("processes after Stop: %q", left)
@@ -175,23 +205,6 @@ func TestTwoBrokersRunAtOnceAndStopLeavesNothing(t *testing.T) {
 		if !portFree(port) {
 			t.Errorf("port %d is still taken after Stop", port)
 		}
-	}
-	if err := handshake(second.URL); err != nil {
-		t.Errorf("the other broker suffered: %v", err)
-	}
-	if err := first.Stop(t.Context()); err != nil {
-		t.Errorf("a second Stop: %v", err)
-	}
-}
-
-func TestControlReachesTheBroker(t *testing.T) {
-	b := startTestBroker(t)
-	out, err := b.Control(t.Context(), "list_vhosts", "--silent")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.TrimSpace(string(out)) != "name\n/" && strings.TrimSpace(string(out)) != "/" {
-		t.Errorf("list_vhosts printed %q", out)
 	}
 }
 
