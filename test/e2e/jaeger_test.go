@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 )
 
 // storedTrace is a trace as Jaeger returns it, by span id.
@@ -38,8 +40,10 @@ type jaegerTrace struct {
 var errNotStored = errors.New("not in Jaeger")
 
 // lookUp asks Jaeger once for a trace.
-func (p *parts) lookUp(traceID string) (storedTrace, error) {
-	res, err := client.Get(p.jaeger.QueryURL + "/api/traces/" + traceID)
+func (p *parts) lookUp(traceID string) (storedTrace, error) { return lookUpIn(p.jaeger, traceID) }
+
+func lookUpIn(jaeger *stack.Jaeger, traceID string) (storedTrace, error) {
+	res, err := client.Get(jaeger.QueryURL + "/api/traces/" + traceID)
 	if err != nil {
 		return nil, err
 	}
@@ -135,4 +139,23 @@ func sorted(list string) string {
 		return list
 	}
 	return string(ordered)
+}
+
+// tagged returns the spans that have a tag.
+func (s storedTrace) tagged(key string) []storedSpan {
+	var found []storedSpan
+	for _, span := range s {
+		if _, ok := span.tags[key]; ok {
+			found = append(found, span)
+		}
+	}
+	return found
+}
+
+func (s storedTrace) services() []string {
+	var all []string
+	for _, span := range s {
+		all = append(all, span.service)
+	}
+	return all
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 )
 
 // metrics is one look at a Prometheus endpoint.
@@ -123,9 +125,11 @@ func (p *parts) decided(t *testing.T, journeys int, labels ...string) {
 }
 
 // storedByJaeger is Jaeger's own count of spans written to its storage.
-func (p *parts) storedByJaeger(t *testing.T) int {
+func (p *parts) storedByJaeger(t *testing.T) int { t.Helper(); return storedBy(t, p.jaeger) }
+
+func storedBy(t *testing.T, jaeger *stack.Jaeger) int {
 	t.Helper()
-	m, err := readMetrics(p.jaeger.MetricsURL)
+	m, err := readMetrics(jaeger.MetricsURL)
 	require.NoError(t, err)
 	return m.sum("otelcol_exporter_sent_spans_total", "exporter=jaeger_storage_exporter")
 }

@@ -34,6 +34,7 @@ type parts struct {
 	collector *stack.Collector
 	// jaegerSpec starts it again on the same data and ports.
 	jaegerSpec stack.JaegerSpec
+	configs    []string          // the collector's, the published one first
 	env        map[string]string // the collector's
 	keptLogs   string            // the file of the published configuration
 
@@ -51,11 +52,16 @@ func start(t *testing.T) *parts {
 // startOn starts them on the broker with this address.
 func startOn(t *testing.T, brokerURL string) *parts {
 	t.Helper()
-	p := &parts{dir: directory(t), brokerURL: brokerURL}
-	p.jaegerSpec = stack.JaegerSpec{
-		Name: "jaeger", Path: program("jaeger"), Dir: filepath.Join(p.dir, "jaeger"),
-		QueryPort: world.ports.take(t), OTLPPort: world.ports.take(t), MetricsPort: world.ports.take(t),
-	}
+	p := newParts(t, brokerURL)
+	p.startCollector(t)
+	return p
+}
+
+// newParts chooses everything and starts Jaeger.
+func newParts(t *testing.T, brokerURL string) *parts {
+	t.Helper()
+	p := &parts{dir: directory(t), brokerURL: brokerURL, configs: []string{published()}}
+	p.jaegerSpec = jaegerSpec(t, filepath.Join(p.dir, "jaeger"))
 	p.jaeger = startJaeger(t, p.jaegerSpec)
 	p.keptLogs = filepath.Join(p.dir, "kept-logs.jsonl")
 	p.env = map[string]string{
@@ -68,9 +74,15 @@ func startOn(t *testing.T, brokerURL string) *parts {
 		"KEPT_LOGS_FILE":       p.keptLogs,
 	}
 	maps.Copy(p.env, brokerAddress(t, brokerURL))
-	p.startCollector(t)
-	p.connect(t)
 	return p
+}
+
+func jaegerSpec(t *testing.T, dir string) stack.JaegerSpec {
+	t.Helper()
+	return stack.JaegerSpec{
+		Name: filepath.Base(dir), Path: program("jaeger"), Dir: dir,
+		QueryPort: world.ports.take(t), OTLPPort: world.ports.take(t), MetricsPort: world.ports.take(t),
+	}
 }
 
 // directory is the test's own, kept when the test has failed.
@@ -103,7 +115,7 @@ func (p *parts) startCollector(t *testing.T) {
 	log := filepath.Join(p.dir, "collector.log")
 	var err error
 	p.collector, err = stack.StartCollector(ctx, stack.CollectorSpec{
-		Path: program("otelcol-journey"), Configs: []string{published()}, Env: p.env, Dir: p.dir, LogFile: log,
+		Path: program("otelcol-journey"), Configs: p.configs, Env: p.env, Dir: p.dir, LogFile: log,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -114,6 +126,7 @@ func (p *parts) startCollector(t *testing.T) {
 		}
 	})
 	p.awaitReceiver(t)
+	p.connect(t)
 }
 
 // stopCollector asks it to end, as an operator would, and expects exit code 0.
