@@ -96,8 +96,9 @@ test: ## everything below that a change has to pass, each stage with its time
 	printf '  %-16s %5d s\n' total $$(( $$(date +%s) - begin ))
 
 lint: .tools/golangci-lint ## golangci-lint, all modules
-	@set -e; for m in $(MODULES); do \
-		echo "lint $$m"; (cd "$$m" && '$(CURDIR)/.tools/golangci-lint' run --config '$(CURDIR)/.golangci.yml' ./...); done
+	@bad=0; for m in $(MODULES); do \
+		echo "lint $$m"; (cd "$$m" && '$(CURDIR)/.tools/golangci-lint' run --config '$(CURDIR)/.golangci.yml' ./...) || bad=1; \
+	done; exit $$bad
 
 fmt: .tools/golangci-lint ## format all Go files
 	@set -e; for m in $(MODULES); do \
@@ -122,9 +123,10 @@ generate-check: ## regenerate and fail, with the difference, if anything changed
 # Only packages with tests, so that the output is their lines.
 TESTED := go list -f '{{if and (or .TestGoFiles .XTestGoFiles) (ne .Name "e2e")}}{{.ImportPath}}{{end}}' ./...
 unit: build ## unit tests of all modules, and the compose file and the documents' configurations
-	@set -e; for m in $(MODULES); do \
-		packages=$$(cd "$$m" && $(TESTED)); \
-		echo "test $$m"; [ -z "$$packages" ] || go test -C "$$m" $$packages; done
+	@bad=0; for m in $(MODULES); do \
+		echo "test $$m"; packages=$$(cd "$$m" && $(TESTED)) || { bad=1; continue; }; \
+		[ -z "$$packages" ] || go test -C "$$m" $$packages || bad=1; \
+	done; exit $$bad
 
 # The detector needs a C compiler. demo-services and the components are what runs concurrently.
 race: ## unit tests under the race detector
