@@ -169,3 +169,13 @@ func TestTextOfStrangersIsBoundedAndValid(t *testing.T) {
 	assert.Equal(t, "a\uFFFD", dec.text([]byte{'a', 0xff}))
 	assert.Empty(t, dec.text(int64(5)))
 }
+
+func TestEveryIntegerTypeOfATable(t *testing.T) {
+	for _, value := range []any{int64(7), int32(7), int16(7), int8(7), uint32(7), uint16(7), byte(7)} {
+		n, ok := integer(value)
+		assert.True(t, ok, "%T", value)
+		assert.EqualValues(t, 7, n)
+	}
+	_, ok := integer("7")
+	assert.False(t, ok)
+}
