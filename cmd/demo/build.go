@@ -14,16 +14,17 @@ import (
 
 // target is one thing `make` builds for the demo.
 type target struct {
-	name string // of the make target
-	what string
-	cold string // how long the first time takes on two cores
+	name    string // of the make target
+	product string // a file in bin that is there afterwards
+	what    string
+	cold    string // how long the first time takes on two cores
 }
 
 var targets = []target{
-	{"build", "the collector with ocb", "about 3 min"},
-	{"bin/jaeger", "Jaeger from its Go module", "about 5 min"},
-	{"bin/shop", "the demo shop", "about 1 min"},
-	{"bin/volume", "the volume comparison", "seconds"},
+	{"build", "otelcol-journey", "the collector with ocb", "about 3 min"},
+	{"bin/jaeger", "jaeger", "Jaeger from its Go module", "about 5 min"},
+	{"bin/shop", "gateway", "the demo shop", "about 1 min"},
+	{"bin/volume", "volume", "the volume comparison", "some seconds"},
 }
 
 // buildTail is how much of a failed build's output is shown.
@@ -36,7 +37,7 @@ const killDelay = 10 * time.Second
 func build(ctx context.Context, t *terminal, s *settings, logs string) error {
 	for _, target := range targets {
 		name := "build " + target.what
-		if !exists(s.path(strings.Replace(target.name, "build", "bin/otelcol-journey", 1))) {
+		if !exists(s.bin(target.product)) {
 			name += fmt.Sprintf(" (the first time takes %s on two cores)", target.cold)
 		}
 		err := t.step(ctx, name, nil, func(ctx context.Context) error { return runMake(ctx, s.root, target.name, logs) })

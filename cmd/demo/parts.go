@@ -82,7 +82,9 @@ func (a *assembly) brokerPart(s *settings, dir string, log io.Writer) *part {
 			return nil, err
 		}
 		a.broker = b
-		return b, nil
+		// Without it the journeys that RabbitMQ alone can tell about would look
+		// well, and the table would blame the collector.
+		return b, b.CheckFirehose(ctx)
 	}}
 }
 
@@ -168,10 +170,12 @@ func (p *part) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	current, err := p.start(ctx)
+	if current != nil {
+		p.current = current // also beside an error: it is to be stopped
+	}
 	if err != nil {
 		return err
 	}
-	p.current = current
 	p.ready.Store(true)
 	return nil
 }

@@ -66,27 +66,11 @@ func openChannel(t *testing.T, url string) *amqp.Channel {
 	return ch
 }
 
-// requireFirehose publishes to nowhere and wants to see the broker's copy.
-func requireFirehose(t *testing.T, url string) {
+func requireFirehose(t *testing.T, b *Broker) {
 	t.Helper()
-	ch := openChannel(t, url)
-	q, err := ch.QueueDeclare("", false, true, true, false, nil)
-	if err != nil {
-		t.Fatal(err)
+	if err := b.CheckFirehose(t.Context()); err != nil {
+		t.Error(err)
 	}
-	if err := ch.QueueBind(q.Name, "publish.#", "amq.rabbitmq.trace", false, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := ch.Publish("amq.topic", "any.key", false, false, amqp.Publishing{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "a trace message", func() bool {
-		d, ok, err := ch.Get(q.Name, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ok && d.RoutingKey == "publish.amq.topic"
-	})
 }
 
 // processesBelow lists the command lines of live processes whose environment
@@ -112,13 +96,21 @@ func processesBelow(t *testing.T, dir string) []string {
 // One broker for what needs one, because each start takes four seconds and more.
 func TestBroker(t *testing.T) {
 	b := startTestBroker(t)
-	t.Run("traces from the first second", func(t *testing.T) { requireFirehose(t, b.URL) })
+	t.Run("traces from the first second", func(t *testing.T) { requireFirehose(t, b) })
 	t.Run("is reached by Control", func(t *testing.T) { requireControl(t, b) })
 	t.Run("keeps a durable queue over a kill", func(t *testing.T) { requireDurable(t, b) })
-	t.Run("traces after a restart", func(t *testing.T) { requireFirehose(t, b.URL) })
+	t.Run("traces after a restart", func(t *testing.T) { requireFirehose(t, b) })
+	t.Run("says that its firehose is off", func(t *testing.T) {
+		if _, err := b.Control(t.Context(), "trace_off"); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.CheckFirehose(t.Context()); !errors.Is(err, ErrFirehoseOff) {
+			t.Errorf("got %v, want ErrFirehoseOff", err)
+		}
+	})
 	t.Run("runs beside another and leaves nothing", func(t *testing.T) {
 		other := startTestBroker(t)
-		requireFirehose(t, other.URL)
+		requireFirehose(t, other)
 		requireGone(t, b)
 		if err := handshake(other.URL); err != nil {
 			t.Errorf("the other broker suffered: %v", err)

@@ -12,6 +12,6 @@
 //   - after Stop there is no process and no open port left.
 //
 // Read in this order: process.go (one child), ports.go, broker.go (which broker
-// and its life), node.go and container.go (the two ways to own one), install.go,
-// jaeger.go, collector.go.
+// and its life), firehose.go, node.go and container.go (the two ways to own
+// one), install.go, jaeger.go, collector.go, service.go.
 package stack
