@@ -115,10 +115,12 @@ func millis(us int64) string { return fmt.Sprintf("%.1f ms", float64(us)/1000) }
 func (s apiSpan) remark() string {
 	var text string
 	for _, tag := range s.Tags {
-		switch {
-		case tag.Key == "error" && tag.Value == true:
-			text += "  ERROR"
-		case tag.Key == "amqp.time_in_queue_ms":
+		switch tag.Key {
+		case "otel.status_code":
+			if tag.Value == "ERROR" {
+				text += "  ERROR"
+			}
+		case "amqp.time_in_queue_ms":
 			text += fmt.Sprintf("  (%.1f ms in the queue)", tag.Value)
 		}
 	}

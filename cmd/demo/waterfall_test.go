@@ -11,7 +11,7 @@ import (
 const drawn = `{"data":[{"spans":[
  {"spanID":"b","operationName":"deliver mailer-queue","references":[{"refType":"CHILD_OF","spanID":"a"}],"startTime":1002000,"duration":3500,"processID":"p2",
   "tags":[{"key":"amqp.time_in_queue_ms","value":3.5}]},
- {"spanID":"c","operationName":"charge","references":[{"refType":"CHILD_OF","spanID":"a"}],"startTime":1001000,"duration":500,"processID":"p1","tags":[{"key":"error","value":true}]},
+ {"spanID":"c","operationName":"charge","references":[{"refType":"CHILD_OF","spanID":"a"}],"startTime":1001000,"duration":500,"processID":"p1","tags":[{"key":"otel.status_code","value":"ERROR"}]},
  {"spanID":"a","operationName":"POST /api/checkout","references":[],"startTime":1000000,"duration":10000,"processID":"p1","tags":[]},
  {"spanID":"d","operationName":"orphan","references":[{"refType":"CHILD_OF","spanID":"gone"}],"startTime":1009000,"duration":1,"processID":"p1","tags":[]}],
  "processes":{"p1":{"serviceName":"gateway"},"p2":{"serviceName":"rabbitmq"}}}]}`
