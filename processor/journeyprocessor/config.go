@@ -3,6 +3,7 @@ package journeyprocessor
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -114,14 +115,20 @@ type DecisionsConfig struct {
 
 // ReleaseConfig says how kept journeys leave.
 type ReleaseConfig struct {
-	// MaxBatch is how many spans or log records a batch holds at most; a
-	// single trace that is larger goes out whole.
-	MaxBatch int `mapstructure:"max_batch"`
+	// MaxBatch and MaxBatchBytes are how many spans or log records, and how
+	// many bytes of them, a batch holds at most; a single trace of more
+	// records goes out in one batch, one of more bytes in several. The default
+	// of 2 MiB stays under the 4 MiB that gRPC servers accept by default.
+	MaxBatch      int      `mapstructure:"max_batch"`
+	MaxBatchBytes ByteSize `mapstructure:"max_batch_bytes"`
 	// Consumers is how many batches of a signal may be on their way at once.
 	Consumers int `mapstructure:"consumers"`
 	// Retry is for batches that the next component refuses for now. By
 	// default it never gives up: the buffer fills and senders are held back.
 	Retry configretry.BackOffConfig `mapstructure:"retry"`
+	// ShutdownTimeout is how long a stop goes on offering what is kept to a
+	// component that refuses it. What is left then is counted as lost.
+	ShutdownTimeout Duration `mapstructure:"shutdown_timeout"`
 }
 
 // LogsConfig says what becomes of log records.
@@ -144,7 +151,18 @@ type TelemetryConfig struct {
 	MaxJourneys int `mapstructure:"max_journeys"`
 }
 
-var _ confmap.Validator = (*Config)(nil)
+var (
+	_ confmap.Validator   = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+// Unmarshal reads the configuration. A number where one with a unit is asked
+// for reaches that setting's own reading, whose error names the value.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	type plain Config // without this method, which would be called again
+	raw := asTexts(reflect.TypeFor[Config](), conf.ToStringMap())
+	return confmap.NewFromStringMap(raw.(map[string]any)).Unmarshal((*plain)(c))
+}
 
 func createDefaultConfig() *Config {
 	retry := configretry.NewDefaultBackOffConfig()
@@ -158,7 +176,10 @@ func createDefaultConfig() *Config {
 		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
 		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20},
 		Decisions: DecisionsConfig{Kept: 100_000, Dropped: 400_000},
-		Release:   ReleaseConfig{MaxBatch: 4096, Consumers: 4, Retry: retry},
+		Release: ReleaseConfig{
+			MaxBatch: 4096, MaxBatchBytes: 2 << 20, Consumers: 4, Retry: retry,
+			ShutdownTimeout: Duration{10 * time.Second},
+		},
 		Logs:      LogsConfig{AlwaysKeep: "WARN", WithoutTrace: "keep", WaitForSpans: Duration{30 * time.Second}},
 		Telemetry: TelemetryConfig{MaxJourneys: 200},
 	}
@@ -167,7 +188,10 @@ func createDefaultConfig() *Config {
 // Validate reports every fault at once. Faults inside a part are reported by
 // that part's own Validate, which the Collector calls.
 func (c *Config) Validate() error {
-	errs := []error{unique("journeys", names(c.Journeys, func(j JourneyConfig) string { return j.Name }))}
+	errs := []error{
+		unique("journeys", names(c.Journeys, func(j JourneyConfig) string { return j.Name })),
+		unique("sampling::rules", names(c.Sampling.Rules, func(r RuleConfig) string { return r.Name })),
+	}
 	known := map[string]bool{}
 	for _, j := range c.Journeys {
 		known[j.Name] = true
@@ -220,7 +244,10 @@ func (c *DecisionsConfig) Validate() error {
 
 // Validate checks the counts.
 func (c *ReleaseConfig) Validate() error {
-	return errors.Join(positive("max_batch", c.MaxBatch), positive("consumers", c.Consumers))
+	return errors.Join(
+		positive("max_batch", c.MaxBatch), positive("max_batch_bytes", c.MaxBatchBytes),
+		positive("consumers", c.Consumers), positive("shutdown_timeout", c.ShutdownTimeout.d),
+	)
 }
 
 // Validate checks the words.

@@ -147,7 +147,7 @@ func oneOf(key, value string, allowed ...string) error {
 	return fmt.Errorf("%s must be one of %s, got %q", key, strings.Join(allowed, ", "), value)
 }
 
-func positive[N int | time.Duration](key string, n N) error {
+func positive[N int | time.Duration | ByteSize](key string, n N) error {
 	if n <= 0 {
 		return fmt.Errorf("%s must be positive, got %v", key, n)
 	}

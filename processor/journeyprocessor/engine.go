@@ -72,10 +72,7 @@ func newEngine(settings component.TelemetrySettings, config *Config) (*engine, e
 }
 
 func (e *engine) newReleaser(count *signalCounters) *releaser {
-	r := &releaser{
-		maxBatch: e.config.Release.MaxBatch, consumers: e.config.Release.Consumers, retry: e.config.Release.Retry,
-		logger: e.logger, count: count, free: e.free,
-	}
+	r := &releaser{config: e.config.Release, logger: e.logger, count: count, free: e.free}
 	r.waiting = sync.NewCond(&r.mu)
 	return r
 }

@@ -78,11 +78,11 @@ func (h *harness) stop() {
 }
 
 // inBubble runs f in fake time with a processor that is stopped at the end.
-func inBubble(t *testing.T, config string, f func(*harness)) {
+func inBubble(t *testing.T, config string, f func(*testing.T, *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, config)
-		f(h)
+		f(t, h)
 		h.stop()
 	})
 }
@@ -160,6 +160,7 @@ func (h *harness) holdsTheLaw() {
 type sink struct {
 	mu      sync.Mutex
 	refusal error
+	choice  func(ptrace.Traces) error
 	offers  int
 	spans   []ptrace.Span
 	records []plog.LogRecord
@@ -173,6 +174,13 @@ func (s *sink) refuse(err error) {
 	s.refusal = err
 }
 
+// choose makes the sink refuse some batches.
+func (s *sink) choose(choice func(ptrace.Traces) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.choice = choice
+}
+
 func (*sink) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: true} }
 
 func (s *sink) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
@@ -182,6 +190,11 @@ func (s *sink) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	if err := errors.Join(ctx.Err(), s.refusal); err != nil {
 		td.ResourceSpans().RemoveIf(func(ptrace.ResourceSpans) bool { return true }) // it is the sink's now
 		return s.refusal
+	}
+	if s.choice != nil {
+		if err := s.choice(td); err != nil {
+			return err
+		}
 	}
 	for _, rs := range td.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {

@@ -75,7 +75,7 @@ func TestOrderOfArrivalDoesNotChangeTheDecision(t *testing.T) {
 	var want map[string]string
 	for range 6 {
 		batches := interleave(rnd, traces)
-		inBubble(t, lawsConfig, func(h *harness) {
+		inBubble(t, lawsConfig, func(t *testing.T, h *harness) {
 			for _, b := range batches {
 				h.send(b...)
 				h.wait(time.Duration(rnd.IntN(20)) * time.Millisecond)
@@ -114,7 +114,7 @@ func TestEverySpanIsAccountedFor(t *testing.T) {
 		rnd := newRandom(t)
 		traces := randomTraces(rnd, 80)
 		batches := interleave(rnd, traces)
-		inBubble(t, lawsConfig, func(h *harness) {
+		inBubble(t, lawsConfig, func(t *testing.T, h *harness) {
 			for _, b := range batches {
 				if rnd.IntN(4) == 0 {
 					h.sink.refuse([]error{nil, errBusy}[rnd.IntN(2)])
@@ -143,7 +143,7 @@ func TestWeightsOfKeptJourneysAddUp(t *testing.T) {
 	const traces = 20000
 	rnd := rand.New(rand.NewPCG(11, 12))
 	for _, percent := range []float64{50, 10, 2} {
-		inBubble(t, fmt.Sprintf(`{completion: {quiet: 1s}, sampling: {rules: [{name: all, keep: %v%%}]}}`, percent), func(h *harness) {
+		inBubble(t, fmt.Sprintf(`{completion: {quiet: 1s}, sampling: {rules: [{name: all, keep: %v%%}]}}`, percent), func(t *testing.T, h *harness) {
 			td := ptrace.NewTraces()
 			spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
 			for i := range traces {
@@ -175,7 +175,7 @@ func randomTraceID(rnd *rand.Rand) (id pcommon.TraceID) {
 // and is kept at 50 % still stands for four, because its trace's randomness is
 // what both samplers went by.
 func TestAnEarlierSamplersWeightIsRespected(t *testing.T) {
-	inBubble(t, lawsConfig, func(h *harness) {
+	inBubble(t, lawsConfig, func(t *testing.T, h *harness) {
 		h.send(span{Trace: "a", ID: 1, Name: "GET /", State: "ot=th:c"}, span{Trace: "b", ID: 1, Name: "GET /", State: "vendor=1,ot=th:4"})
 		h.wait(5 * time.Second)
 		require.Equal(t, "ot=th:c", h.sink.of("a")[0].TraceState().AsRaw())
@@ -185,7 +185,7 @@ func TestAnEarlierSamplersWeightIsRespected(t *testing.T) {
 
 // TestExplicitRandomnessDecides: with ot=rv the trace id does not count.
 func TestExplicitRandomnessDecides(t *testing.T) {
-	inBubble(t, lawsConfig, func(h *harness) {
+	inBubble(t, lawsConfig, func(t *testing.T, h *harness) {
 		h.send(
 			span{Trace: "unlucky but", ID: 1, Name: "GET /", State: "ot=rv:ffffffffffffff"},
 			span{Trace: "lucky but", ID: 1, Name: "GET /", State: "ot=rv:00000000000000"},
@@ -197,7 +197,7 @@ func TestExplicitRandomnessDecides(t *testing.T) {
 }
 
 func TestDecisionsComeWithinTwoTicksOfTheDeadline(t *testing.T) {
-	inBubble(t, "{completion: {quiet: 2s}}", func(h *harness) {
+	inBubble(t, "{completion: {quiet: 2s}}", func(t *testing.T, h *harness) {
 		h.send(span{Trace: "a", ID: 1, Name: "GET /"})
 		begun := time.Now()
 		for len(h.sink.of("a")) == 0 {

@@ -29,7 +29,7 @@ func TestAFullBufferDecidesTheOldestEarlyWithoutCallingThemIncomplete(t *testing
 	inBubble(t, `
 completion: {quiet: 10m, missing_wait: 10m, message_wait: 10m}
 sampling: {rules: [{name: incomplete, when: {outcome: incomplete}, keep: 100%}, {name: rest, keep: 50%}]}
-buffer: {memory: 1MiB, trace: 100KiB}`, func(h *harness) {
+buffer: {memory: 1MiB, trace: 100KiB}`, func(t *testing.T, h *harness) {
 		for i := range 3000 {
 			name := fmt.Sprint("unlucky ", i)
 			h.send(heavy(name, 2), func() span { s := heavy(name, 3); s.Parent = 2; return s }())
@@ -45,7 +45,7 @@ buffer: {memory: 1MiB, trace: 100KiB}`, func(h *harness) {
 }
 
 func TestASinkThatTakesNothingHoldsSendersBackAndLosesNothing(t *testing.T) {
-	inBubble(t, `{completion: {quiet: 1s}, buffer: {memory: 1MiB, trace: 100KiB}}`, func(h *harness) {
+	inBubble(t, `{completion: {quiet: 1s}, buffer: {memory: 1MiB, trace: 100KiB}}`, func(t *testing.T, h *harness) {
 		h.sink.refuse(errBusy)
 		sent, i := 0, 0
 		var refusal error
@@ -70,7 +70,7 @@ func TestASinkThatTakesNothingHoldsSendersBackAndLosesNothing(t *testing.T) {
 }
 
 func TestABatchThatCanNeverFitIsRefusedForGood(t *testing.T) {
-	inBubble(t, `{buffer: {memory: 1MiB, trace: 100KiB}}`, func(h *harness) {
+	inBubble(t, `{buffer: {memory: 1MiB, trace: 100KiB}}`, func(t *testing.T, h *harness) {
 		s := span{Trace: "a", ID: 1, Name: "GET /", Attributes: map[string]string{"payload": strings.Repeat("x", 2<<20)}}
 		err := h.traces.ConsumeTraces(h.t.Context(), batch([]span{s}))
 		require.True(t, consumererror.IsPermanent(err))
@@ -80,7 +80,7 @@ func TestABatchThatCanNeverFitIsRefusedForGood(t *testing.T) {
 }
 
 func TestOneHugeTraceIsDecidedAtItsLimitAndTheRestFollows(t *testing.T) {
-	inBubble(t, `{completion: {quiet: 10s}, buffer: {memory: 8MiB, trace: 64KiB}}`, func(h *harness) {
+	inBubble(t, `{completion: {quiet: 10s}, buffer: {memory: 8MiB, trace: 64KiB}}`, func(t *testing.T, h *harness) {
 		for i := range 200 {
 			s := heavy("huge", uint64(i+1))
 			s.Parent = uint64(i)
@@ -124,6 +124,18 @@ func TestShutdownHonoursItsContextAndCountsWhatItGaveUp(t *testing.T) {
 	})
 }
 
+func TestShutdownHasALimitOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, "{release: {shutdown_timeout: 7s}}")
+		h.sink.refuse(errBusy)
+		h.send(span{Trace: "a", ID: 1, Name: "GET /"})
+		begun := time.Now()
+		h.stop()
+		require.Equal(t, 7*time.Second, time.Since(begun))
+		require.Equal(t, int64(1), h.value("processor_journey_spans_lost", "reason", lostShutdown))
+	})
+}
+
 func TestASecondPipelineOfASignalNeedsAnIDOfItsOwn(t *testing.T) {
 	factory, config := NewFactory(), createDefaultConfig()
 	settings := processortest.NewNopSettings(metadata.Type)
@@ -137,7 +149,7 @@ func TestASecondPipelineOfASignalNeedsAnIDOfItsOwn(t *testing.T) {
 }
 
 func TestSpansWithoutATraceAreKeptAsTheyCame(t *testing.T) {
-	inBubble(t, `{sampling: {rules: [{name: none, keep: 0%}]}}`, func(h *harness) {
+	inBubble(t, `{sampling: {rules: [{name: none, keep: 0%}]}}`, func(t *testing.T, h *harness) {
 		td := ptrace.NewTraces()
 		s := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
 		s.SetName("nobody's")
@@ -152,7 +164,7 @@ func TestSpansWithoutATraceAreKeptAsTheyCame(t *testing.T) {
 }
 
 func TestJourneyNamesInMetricsAreCapped(t *testing.T) {
-	inBubble(t, `{completion: {quiet: 1s}, telemetry: {max_journeys: 3}}`, func(h *harness) {
+	inBubble(t, `{completion: {quiet: 1s}, telemetry: {max_journeys: 3}}`, func(t *testing.T, h *harness) {
 		for i := range 10 {
 			h.send(span{Trace: fmt.Sprint(i), ID: 1, Name: fmt.Sprint("GET /", i)})
 			h.wait(3 * time.Second)

@@ -3,21 +3,30 @@ package journeyprocessor
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"go.opentelemetry.io/collector/config/configretry"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
-
-	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
 )
 
 // Reasons of a loss, as the metrics name them.
 const (
 	lostRefused  = "refused"
 	lostShutdown = "shutdown"
+)
+
+const (
+	// splitAfter is how often a batch may be refused before it is tried in
+	// halves: one record that the next component cannot take must not hold up
+	// the thousands it happened to leave with. Twice more than a connection
+	// that has to be made anew.
+	splitAfter = 3
+	// suspectAfter is how often a single record may be refused before it is
+	// put aside, so that it does not hold up what comes after it.
+	suspectAfter = 3
 )
 
 // released is records of one trace on their way out. It belongs to whoever has
@@ -37,12 +46,10 @@ type released struct {
 // no limit of its own: everything in it is accounted in the buffer, which
 // refuses new batches when it is full.
 type releaser struct {
-	maxBatch  int
-	consumers int
-	retry     configretry.BackOffConfig
-	logger    *zap.Logger
-	count     *signalCounters
-	free      func(*released)
+	config ReleaseConfig
+	logger *zap.Logger
+	count  *signalCounters
+	free   func(*released)
 	// deliver builds a batch from an encoded request and hands it on. It is
 	// called again for the same request if it fails: what was handed on may
 	// have been changed by whoever got it.
@@ -53,6 +60,9 @@ type releaser struct {
 	queue   []*released
 	closed  bool
 
+	accepted atomic.Int64 // batches that the next component has taken
+	suspects suspects
+
 	wg     sync.WaitGroup
 	cancel context.CancelFunc // gives up what is on its way
 }
@@ -60,7 +70,8 @@ type releaser struct {
 func (r *releaser) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	for range r.consumers {
+	r.suspects.start(ctx, r)
+	for range r.config.Consumers {
 		r.wg.Go(func() { r.run(ctx) })
 	}
 }
@@ -74,7 +85,7 @@ func (r *releaser) push(v *released) {
 }
 
 // stop sends out what is in the queue and returns when that is done. When ctx
-// ends first, the rest is given up and counted as lost.
+// or the configured time ends first, the rest is given up and counted as lost.
 func (r *releaser) stop(ctx context.Context) {
 	r.mu.Lock()
 	r.closed = true
@@ -83,18 +94,24 @@ func (r *releaser) stop(ctx context.Context) {
 	if r.cancel == nil {
 		return
 	}
+	ctx, done := context.WithTimeout(ctx, r.config.ShutdownTimeout.d)
+	defer done()
 	defer context.AfterFunc(ctx, r.cancel)()
 	r.wg.Wait()
+	r.suspects.stop()
 	r.cancel()
 }
 
 func (r *releaser) run(ctx context.Context) {
+	// One clock of patience for all that this goroutine offers: while the next
+	// component is away, every batch waits as long as the last one did.
+	wait := r.newBackOff()
 	for {
 		batch := r.take()
 		if batch == nil {
 			return
 		}
-		r.send(ctx, batch)
+		r.offer(ctx, batch, wait, time.Now())
 	}
 }
 
@@ -109,11 +126,10 @@ func (r *releaser) take() []*released {
 		}
 		r.waiting.Wait()
 	}
-	n, records := 0, 0
-	for n < len(r.queue) && (n == 0 || records+r.queue[n].count <= r.maxBatch) {
-		records += r.queue[n].count
-		n++
+	if first := r.queue[0]; first.bytes > int64(r.config.MaxBatchBytes) && first.count > 1 {
+		r.queue = append(cutToSize(first, int64(r.config.MaxBatchBytes)), r.queue[1:]...)
 	}
+	n := fitting(r.queue, r.config.MaxBatch, int64(r.config.MaxBatchBytes))
 	batch := make([]*released, n)
 	copy(batch, r.queue)
 	clear(r.queue[:n])
@@ -123,9 +139,60 @@ func (r *releaser) take() []*released {
 	return batch
 }
 
-// send hands a batch on and accounts for it, whatever becomes of it.
-func (r *releaser) send(ctx context.Context, batch []*released) {
-	err := r.offer(ctx, join(batch), batch)
+// offer delivers the batch, again and again while the refusal may pass, and
+// accounts for it. A batch that goes on being refused is tried in halves, down
+// to the record that is at fault.
+func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.ExponentialBackOff, begun time.Time) {
+	request := join(batch)
+	for refusals := 1; ; refusals++ {
+		err := r.deliver(ctx, request, batch)
+		if err == nil {
+			wait.Reset()
+			r.accepted.Add(1)
+			r.settle(ctx, batch, "", nil)
+			return
+		}
+		final := consumererror.IsPermanent(err) || !r.config.Retry.Enabled
+		pause := wait.NextBackOff()
+		if limit := r.config.Retry.MaxElapsedTime; limit > 0 && time.Since(begun)+pause > limit {
+			final = true
+		}
+		first, second := halves(batch)
+		switch {
+		case ctx.Err() != nil:
+			r.settle(ctx, batch, lostShutdown, err)
+			return
+		case second != nil && (final || refusals >= splitAfter):
+			r.offer(ctx, first, wait, begun)
+			r.offer(ctx, second, wait, begun)
+			return
+		case final:
+			r.settle(ctx, batch, lostRefused, err)
+			return
+		case refusals >= suspectAfter && second == nil:
+			r.suspects.add(batch[0])
+			return
+		}
+		r.retry(ctx, pause, err)
+	}
+}
+
+// retry counts and waits; not longer than ctx.
+func (r *releaser) retry(ctx context.Context, pause time.Duration, err error) {
+	r.count.retried(ctx)
+	r.logger.Debug("The next component refused a batch for now",
+		zap.String("signal", r.count.signal), zap.Duration("retry_in", pause), zap.Error(err))
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// settle accounts for a batch that has left, or with a reason been lost, and
+// gives its memory back.
+func (r *releaser) settle(ctx context.Context, batch []*released, lost string, err error) {
 	records := 0
 	var bytes int64
 	for _, v := range batch {
@@ -133,68 +200,21 @@ func (r *releaser) send(ctx context.Context, batch []*released) {
 		bytes += v.bytes
 		r.free(v)
 	}
-	switch {
-	case err == nil:
+	if lost == "" {
 		r.count.kept(ctx, records, bytes)
-	case ctx.Err() != nil:
-		r.count.lost(ctx, records, lostShutdown)
-		r.logger.Error("Gave up a batch at shutdown; the next component had not taken it",
-			zap.String("signal", r.count.signal), zap.Int("records", records), zap.Error(err))
-	default:
-		r.count.lost(ctx, records, lostRefused)
-		r.logger.Error("The next component refused a batch for good",
-			zap.String("signal", r.count.signal), zap.Int("records", records), zap.Error(err))
+		return
 	}
+	r.count.lost(ctx, records, lost)
+	r.logger.Error("Lost what was to be kept: the next component has not taken it",
+		zap.String("signal", r.count.signal), zap.String("reason", lost), zap.Int("records", records),
+		zap.Stringer("trace_id", batch[0].id), zap.Error(err))
 }
 
-// offer delivers the request, again and again while the refusal may pass.
-func (r *releaser) offer(ctx context.Context, request []byte, batch []*released) error {
-	wait := backoff.ExponentialBackOff{
-		InitialInterval: r.retry.InitialInterval, MaxInterval: r.retry.MaxInterval,
-		Multiplier: r.retry.Multiplier, RandomizationFactor: r.retry.RandomizationFactor,
+func (r *releaser) newBackOff() *backoff.ExponentialBackOff {
+	wait := &backoff.ExponentialBackOff{
+		InitialInterval: r.config.Retry.InitialInterval, MaxInterval: r.config.Retry.MaxInterval,
+		Multiplier: r.config.Retry.Multiplier, RandomizationFactor: r.config.Retry.RandomizationFactor,
 	}
 	wait.Reset()
-	begun := time.Now()
-	for {
-		err := r.deliver(ctx, request, batch)
-		if err == nil || consumererror.IsPermanent(err) || !r.retry.Enabled {
-			return err
-		}
-		pause := wait.NextBackOff()
-		if limit := r.retry.MaxElapsedTime; limit > 0 && time.Since(begun)+pause > limit {
-			return err
-		}
-		r.count.retried(ctx)
-		r.logger.Debug("The next component refused a batch for now",
-			zap.String("signal", r.count.signal), zap.Duration("retry_in", pause), zap.Error(err))
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
-}
-
-// join encodes a batch as one request in which every resource and scope stands
-// once, whichever traces its records belong to.
-func join(batch []*released) []byte {
-	byHeader := make(map[*header][][]byte)
-	var order []*header
-	size := 0
-	for _, v := range batch {
-		for i := range v.pieces {
-			p := &v.pieces[i]
-			if _, ok := byHeader[p.header]; !ok {
-				order = append(order, p.header)
-				size += len(p.header.key) + 32
-			}
-			byHeader[p.header] = append(byHeader[p.header], p.records)
-			size += len(p.records)
-		}
-	}
-	request := make([]byte, 0, size)
-	for _, h := range order {
-		request = wire.AppendGroup(request, h.resource, h.scope, byHeader[h]...)
-	}
-	return request
+	return wait
 }

@@ -53,7 +53,7 @@ func TestScenarios(t *testing.T) {
 			require.NotEmpty(t, s.About)
 			config, err := yaml.Marshal(&s.Config)
 			require.NoError(t, err)
-			inBubble(t, string(config), func(h *harness) { s.play(h) })
+			inBubble(t, string(config), func(_ *testing.T, h *harness) { s.play(h) })
 		})
 	}
 }

@@ -1,7 +1,9 @@
 package journeyprocessor
 
 import (
+	"encoding"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -96,4 +98,50 @@ func (b ByteSize) String() string {
 		}
 	}
 	return strconv.FormatInt(int64(b), 10) + "B"
+}
+
+// asTexts returns raw with each plain number that stands for a type of this
+// file turned into its text. Settings that raw has and t has not are left for
+// the decoding to complain about.
+func asTexts(t reflect.Type, raw any) any {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch value := raw.(type) {
+	case map[string]any:
+		if t.Kind() != reflect.Struct {
+			return raw
+		}
+		out := make(map[string]any, len(value))
+		for key, v := range value {
+			out[key] = v
+			if field, ok := fieldOf(t, key); ok {
+				out[key] = asTexts(field.Type, v)
+			}
+		}
+		return out
+	case []any:
+		if t.Kind() != reflect.Slice {
+			return raw
+		}
+		out := make([]any, len(value))
+		for i, v := range value {
+			out[i] = asTexts(t.Elem(), v)
+		}
+		return out
+	case int, int64, float64:
+		if t.PkgPath() == reflect.TypeFor[Percent]().PkgPath() && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+			return fmt.Sprint(value)
+		}
+	}
+	return raw
+}
+
+func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
+	for field := range t.Fields() {
+		if field.Tag.Get("mapstructure") == key {
+			return field, true
+		}
+	}
+	return reflect.StructField{}, false
 }

@@ -8,6 +8,7 @@
 package facts
 
 import (
+	"cmp"
 	"encoding/binary"
 	"strings"
 
@@ -40,13 +41,13 @@ type Span struct {
 	Failed        bool // it has error status
 }
 
-// before orders spans by start; equal starts by id, so that the order does not
-// depend on which came in first.
+// before orders spans by start, and equal starts by the rest, so that the order
+// does not depend on which came in first, even if somebody uses an id twice.
 func (s *Span) before(other *Span) bool {
-	if s.Start != other.Start {
-		return s.Start < other.Start
-	}
-	return s.ID < other.ID
+	return cmp.Or(
+		cmp.Compare(s.Start, other.Start), cmp.Compare(s.ID, other.ID), cmp.Compare(s.End, other.End),
+		strings.Compare(s.Service, other.Service), strings.Compare(s.Name, other.Name),
+	) < 0
 }
 
 // Duration is the span's length in nanoseconds, 0 if its clock ran backwards.
