@@ -69,6 +69,9 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	if err := forgetForeign(); err != nil {
+		return err
+	}
 	return dispatch(ctx, command, &s)
 }
 

@@ -112,6 +112,21 @@ func portSetting(get func(string) string, variable string, fallback int) (int, e
 	return port, nil
 }
 
+// forgetForeign removes variables of the caller's shell that the shop, the
+// broker or a Jaeger would read as theirs: a sampler or an endpoint set for
+// other work would make the figures wrong.
+func forgetForeign() error {
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "OTEL_") || strings.HasPrefix(name, "RABBITMQ_") {
+			if err := os.Unsetenv(name); err != nil {
+				return fmt.Errorf("clear %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // findRoot is the nearest directory upwards that holds the published config.
 func findRoot() (string, error) {
 	dir, err := os.Getwd()

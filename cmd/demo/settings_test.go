@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -118,5 +119,17 @@ func TestABrokerOfOneselfNeedsNoPort(t *testing.T) {
 	t.Setenv("AMQP_URL", "amqp://broker.example:5672")
 	if err := s.checkPorts(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestVariablesForOtherWorkAreForgotten(t *testing.T) {
+	for _, name := range []string{"OTEL_TRACES_SAMPLER", "RABBITMQ_HOST", "SHOPPER_SHARES"} {
+		t.Setenv(name, "x")
+	}
+	if err := forgetForeign(); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv("OTEL_TRACES_SAMPLER") != "" || os.Getenv("RABBITMQ_HOST") != "" || os.Getenv("SHOPPER_SHARES") != "x" {
+		t.Error("OTEL_ and RABBITMQ_ must be gone, the shopper's settings not")
 	}
 }
