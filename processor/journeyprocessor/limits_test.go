@@ -219,9 +219,8 @@ func TestTheAccountIsWhatMemoryIsUsed(t *testing.T) {
 					require.NoError(t, e.ConsumeTraces(t.Context(), sameService(first, 100, id+1, payload)))
 				}
 			}
-			e.gate.Lock() // every batch has been handed over
-			e.gate.Unlock()
-			for e.telemetry.tracesPending.Load() < traces || len(e.shards[0].in) > 0 {
+			for settled := false; !settled; {
+				settled = e.telemetry.tracesPending.Load() == traces && allEmpty(e.shards)
 				runtime.Gosched()
 			}
 			grown := heap() - before
@@ -252,4 +251,14 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// allEmpty says that no arrival waits for a shard.
+func allEmpty(shards []*shard) bool {
+	for _, s := range shards {
+		if len(s.in) > 0 {
+			return false
+		}
+	}
+	return true
 }
