@@ -200,6 +200,10 @@ func (j *judge) notes(t Table) []string {
 	if t.Window <= 0 {
 		notes = append(notes, "costs are not available: the measured time is not known (set -window)")
 	}
+	if j.Collector != nil && j.Collector.Spans.Pending.N > 0 {
+		notes = append(notes, fmt.Sprintf(
+			"%d spans still wait for their decision: with live traffic counts differ for a moment, and journeys are not yet stored", j.Collector.Spans.Pending.N))
+	}
 	for _, s := range j.stores() {
 		notes = append(notes, s.Limits...)
 		notes = append(notes, s.unread()...)

@@ -235,3 +235,11 @@ func TestCounterAndAPIApartIsANote(t *testing.T) {
 		t.Errorf("notes: %s", notes)
 	}
 }
+
+func TestPendingSpansAreSaid(t *testing.T) {
+	r := reading()
+	r.Collector.Spans.Pending, r.Collector.Spans.Dropped = Known(3), Known(4)
+	if notes := strings.Join(Judge(r, list).Notes, "\n"); !strings.Contains(notes, "3 spans still wait") {
+		t.Errorf("notes: %s", notes)
+	}
+}
