@@ -93,8 +93,8 @@ func TestOddHeadersDoNotHideTheMessage(t *testing.T) {
 	}
 	for name, journey := range sent {
 		stored := p.stored(t, journey)
-		require.Len(t, stored.named("rabbitmq", "publish amq.default"), 1, "%s: %v", name, stored.names())
-		require.Len(t, stored.named("rabbitmq", "deliver odd"), 1, "%s: %v", name, stored.names())
+		require.Len(t, stored.ofBroker("publish amq.default"), 1, "%s: %v", name, stored.names())
+		require.Len(t, stored.ofBroker("deliver odd"), 1, "%s: %v", name, stored.names())
 	}
 	m := p.metrics(t)
 	require.Zero(t, m.sum("otelcol_receiver_amqp_trace_context_errors_total"))
@@ -182,7 +182,8 @@ func TestWhatIsNotOTLPIsAnsweredWithAnError(t *testing.T) {
 		{"another path", http.MethodPost, "/api/v2/spans", "application/json", "[]", http.StatusNotFound, "not found"},
 	} {
 		t.Run(bad.name, func(t *testing.T) {
-			req, err := http.NewRequest(bad.method, "http://"+p.env["OTLP_HTTP_ENDPOINT"]+bad.path, strings.NewReader(bad.body))
+			req, err := http.NewRequestWithContext(t.Context(), bad.method,
+				"http://"+p.env["OTLP_HTTP_ENDPOINT"]+bad.path, strings.NewReader(bad.body))
 			require.NoError(t, err)
 			req.Header.Set("Content-Type", bad.contentType)
 			res, err := client.Do(req)

@@ -124,7 +124,7 @@ func validate(t *testing.T, overlay string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "overlay.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(overlay), 0o600))
-	out, err := collectorCommand("validate", "--config", published(), "--config", path).CombinedOutput()
+	out, err := collectorCommand(t, "validate", "--config", published(), "--config", path).CombinedOutput()
 	var failed *exec.ExitError
 	require.ErrorAs(t, err, &failed, "the configuration must not pass:\n%s\n%s", overlay, out)
 	require.NotContains(t, string(out), "panic")
@@ -132,6 +132,7 @@ func validate(t *testing.T, overlay string) string {
 	return string(out)
 }
 
-func collectorCommand(args ...string) *exec.Cmd {
-	return exec.Command(program("otelcol-journey"), args...)
+func collectorCommand(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.CommandContext(t.Context(), program("otelcol-journey"), args...)
 }

@@ -12,20 +12,20 @@ import (
 
 func TestPublishedConfigurationIsValid(t *testing.T) {
 	t.Parallel()
-	out, err := collectorCommand("validate", "--config", published()).CombinedOutput()
+	out, err := collectorCommand(t, "validate", "--config", published()).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
 
 func TestVersionIsTheOneOfTheBuilderConfiguration(t *testing.T) {
 	t.Parallel()
-	out, err := collectorCommand("--version").CombinedOutput()
+	out, err := collectorCommand(t, "--version").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.Equal(t, "otelcol-journey version "+readBuilderConfig(t).Dist.Version, strings.TrimSpace(string(out)))
 }
 
 func TestComponentsOfTheBuilderConfigurationAreInTheBinary(t *testing.T) {
 	t.Parallel()
-	out, err := collectorCommand("components").Output()
+	out, err := collectorCommand(t, "components").Output()
 	require.NoError(t, err)
 	var built map[string]any // kinds of components, beside buildinfo and others
 	require.NoError(t, yaml.Unmarshal(out, &built))

@@ -132,7 +132,7 @@ func TestReceiverAndJourneysSurviveABrokerCrash(t *testing.T) {
 	})
 	t.Run("a message that lay in its queue is delivered and ends the wait", func(t *testing.T) {
 		stored := p.stored(t, inQueue)
-		require.NotEmpty(t, stored.named("rabbitmq", "deliver mailer-queue"), "spans: %v", stored.names())
+		require.NotEmpty(t, stored.ofBroker("deliver mailer-queue"), "spans: %v", stored.names())
 		require.Equal(t, "ok", stored[inQueue.spans[0].id.String()].tags["journey.outcome"])
 	})
 	p.metrics(t).spans().requireLaw(t)
@@ -164,7 +164,7 @@ func (p *parts) requireSeesMessages(t *testing.T, ch *amqp.Channel) {
 	p.send(t, order)
 	stored := p.stored(t, order)
 	require.Len(t, stored, len(order.spans)+3, "spans: %v", stored.names())
-	require.Len(t, stored.named("rabbitmq", "deliver mailer-queue"), 1)
+	require.Len(t, stored.ofBroker("deliver mailer-queue"), 1)
 	require.Equal(t, "ok", stored[order.spans[0].id.String()].tags["journey.outcome"])
 }
 

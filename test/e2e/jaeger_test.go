@@ -43,7 +43,7 @@ var errNotStored = errors.New("not in Jaeger")
 func (p *parts) lookUp(traceID string) (storedTrace, error) { return lookUpIn(p.jaeger, traceID) }
 
 func lookUpIn(jaeger *stack.Jaeger, traceID string) (storedTrace, error) {
-	res, err := client.Get(jaeger.QueryURL + "/api/traces/" + traceID)
+	res, err := get(jaeger.QueryURL + "/api/traces/" + traceID)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +106,11 @@ func (p *parts) requireNotStored(t *testing.T, sent *trace) {
 	require.ErrorIs(t, err, errNotStored)
 }
 
-// named returns the spans with that service and name.
-func (s storedTrace) named(service, name string) []storedSpan {
+// ofBroker returns the spans of that name that amqp_trace made.
+func (s storedTrace) ofBroker(name string) []storedSpan {
 	var found []storedSpan
 	for _, span := range s {
-		if span.service == service && span.name == name {
+		if span.service == "rabbitmq" && span.name == name {
 			found = append(found, span)
 		}
 	}

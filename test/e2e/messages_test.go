@@ -108,12 +108,12 @@ const clockSlack = 2 * time.Second
 
 func requireHop(t *testing.T, stored storedTrace, inQueue time.Duration) {
 	t.Helper()
-	publishes := stored.named("rabbitmq", "publish shop")
+	publishes := stored.ofBroker("publish shop")
 	require.Len(t, publishes, 1)
 	require.JSONEq(t, `["mailer-queue","stock-queue"]`, sorted(text(publishes[0].tags["amqp.routed_queues"])))
 	require.Equal(t, "checkout", publishes[0].tags["journey.name"])
 
-	deliveries := stored.named("rabbitmq", "deliver mailer-queue")
+	deliveries := stored.ofBroker("deliver mailer-queue")
 	require.Len(t, deliveries, 1)
 	tags := deliveries[0].tags
 	require.Equal(t, "mailer-queue", tags["amqp.queue"])
@@ -121,7 +121,7 @@ func requireHop(t *testing.T, stored storedTrace, inQueue time.Duration) {
 	require.InDelta(t, 0, tags["amqp.delivery.attempt"], 0)
 	require.InDelta(t, float64(inQueue.Milliseconds()), tags["amqp.time_in_queue_ms"], float64(clockSlack.Milliseconds()),
 		"time in mailer-queue, from %v", tags["amqp.time_source"])
-	require.Len(t, stored.named("rabbitmq", "deliver stock-queue"), 1)
+	require.Len(t, stored.ofBroker("deliver stock-queue"), 1)
 }
 
 func TestUnroutableMessageMakesTheJourneyIncomplete(t *testing.T) {
@@ -141,7 +141,7 @@ func TestUnroutableMessageMakesTheJourneyIncomplete(t *testing.T) {
 	require.Equal(t, "incomplete", tags["journey.outcome"])
 	require.Equal(t, "incomplete", tags["journey.sampling.rule"])
 	require.Contains(t, tags["journey.sampling.reason"], "unroutable")
-	published := stored.named("rabbitmq", "publish shop")
+	published := stored.ofBroker("publish shop")
 	require.Len(t, published, 1, "spans: %v", stored.names())
 	require.Equal(t, "unroutable", published[0].tags["error.type"])
 	require.Equal(t, true, published[0].tags["error"])
@@ -163,7 +163,7 @@ func TestRetriedMessageShowsEachAttempt(t *testing.T) {
 
 	stored := p.stored(t, order)
 	attempts := map[float64]bool{}
-	for _, delivery := range stored.named("rabbitmq", "deliver stock-queue") {
+	for _, delivery := range stored.ofBroker("deliver stock-queue") {
 		attempts[delivery.tags["amqp.delivery.attempt"].(float64)] = delivery.tags["amqp.redelivered"].(bool)
 	}
 	require.Equal(t, map[float64]bool{0: false, 1: true}, attempts, "attempt and whether it was a redelivery")

@@ -19,7 +19,7 @@ type metrics map[string]*dto.MetricFamily
 
 // readMetrics asks once.
 func readMetrics(url string) (metrics, error) {
-	res, err := client.Get(url)
+	res, err := get(url)
 	if err != nil {
 		return nil, err
 	}
@@ -114,14 +114,6 @@ func (p *parts) settled(t *testing.T, received int) account {
 	})
 	a.requireLaw(t)
 	return a
-}
-
-// decided waits until so many journeys with these labels have been decided.
-func (p *parts) decided(t *testing.T, journeys int, labels ...string) {
-	t.Helper()
-	eventually(t, fmt.Sprintf("%d journeys %v are decided", journeys, labels), func() error {
-		return want("decided", journeys, p.metrics(t).sum(journeyMetric("journeys_total"), labels...))
-	})
 }
 
 // storedByJaeger is Jaeger's own count of spans written to its storage.

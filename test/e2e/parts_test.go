@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +22,15 @@ import (
 
 // client keeps no connections: what it asked may be killed and started again.
 var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// get asks once.
+func get(url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(background(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
+}
 
 // logTail is how much of the collector's log a failed test shows.
 const logTail = 3000
@@ -100,7 +109,7 @@ func directory(t *testing.T) string {
 
 func startJaeger(t *testing.T, spec stack.JaegerSpec) *stack.Jaeger {
 	t.Helper()
-	ctx, cancel := withTimeout(startTimeout)
+	ctx, cancel := withTimeout(partTimeout)
 	defer cancel()
 	j, err := stack.StartJaeger(ctx, spec)
 	require.NoError(t, err)
@@ -110,7 +119,7 @@ func startJaeger(t *testing.T, spec stack.JaegerSpec) *stack.Jaeger {
 
 func (p *parts) startCollector(t *testing.T) {
 	t.Helper()
-	ctx, cancel := withTimeout(startTimeout)
+	ctx, cancel := withTimeout(partTimeout)
 	defer cancel()
 	log := filepath.Join(p.dir, "collector.log")
 	var err error
@@ -156,5 +165,5 @@ func (p *parts) connect(t *testing.T) {
 }
 
 func (p *parts) metricsURL() string {
-	return fmt.Sprintf("http://%s:%s/metrics", p.env["METRICS_HOST"], p.env["METRICS_PORT"])
+	return "http://" + net.JoinHostPort(p.env["METRICS_HOST"], p.env["METRICS_PORT"]) + "/metrics"
 }

@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -16,28 +13,6 @@ import (
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 )
-
-// service is one program of the shop: its port variable and what it asks.
-type service struct {
-	name string
-	// address and health are the variables of the two addresses; a service of
-	// HTTP answers its health checks where it answers everything.
-	address, health string
-	asks            map[string]string // variable: service
-	rabbitmq        bool
-}
-
-var services = []service{
-	{name: "users", health: "HTTP_ADDRESS"},
-	{name: "orders", health: "HTTP_ADDRESS", asks: map[string]string{"USERS_SERVICE_URL": "users"}},
-	{name: "stock", health: "HTTP_ADDRESS", rabbitmq: true},
-	{name: "checkout", address: "GRPC_ADDRESS", health: "HEALTH_ADDRESS", rabbitmq: true},
-	{name: "mailer", health: "HEALTH_ADDRESS", rabbitmq: true},
-	{
-		name: "gateway", health: "HTTP_ADDRESS",
-		asks: map[string]string{"ORDERS_SERVICE_URL": "orders", "USERS_SERVICE_URL": "users", "CHECKOUT_SERVICE_ADDRESS": "checkout"},
-	},
-}
 
 const (
 	shopTime = 15 * time.Second
@@ -52,8 +27,7 @@ func TestEveryJourneyOfTheShopThatHasToBeKeptIsInJaegerWhole(t *testing.T) {
 	p := newParts(t, world.broker.vhost(t))
 	everything := p.storeEverythingElsewhere(t)
 	p.startCollector(t)
-	ports := p.startShop(t)
-	journeys := p.shop(t, ports)
+	journeys := p.startShop(t).startShopper(t, "shopper", shopTime, nil).asPlanned(t)
 
 	var received int
 	eventually(t, "all journeys are decided, and everything is in the other Jaeger", func() error {
@@ -127,98 +101,59 @@ func (p *parts) requireAsInTruth(t *testing.T, j journeyTruth, everything *stack
 // requireMail asks for the hop to the service that is not instrumented.
 func requireMail(t *testing.T, kept storedTrace) {
 	t.Helper()
-	mail := kept.named("rabbitmq", "deliver mailer-queue")
+	mail := kept.ofBroker("deliver mailer-queue")
 	require.Len(t, mail, 1, "spans: %v", kept.names())
 	require.NotContains(t, kept.services(), "mailer")
 	require.Positive(t, mail[0].tags["amqp.time_in_queue_ms"], "time in mailer-queue")
 }
 
-// startShop starts all services and returns their addresses by name.
-func (p *parts) startShop(t *testing.T) map[string]string {
-	t.Helper()
-	addresses := map[string]string{}
-	for _, svc := range services {
-		addresses[svc.name] = address(world.ports.take(t))
-	}
-	for _, svc := range services {
-		p.startService(t, svc, addresses)
-	}
-	return addresses
-}
+// What is under way when a part is killed may take another way than planned.
+// What counts is that all goes on afterwards, without anybody's help, and that
+// no span has gone missing in the collector.
+func TestShopAndCollectorRecoverWhenPartsAreKilledUnderTraffic(t *testing.T) {
+	t.Parallel()
+	broker := ownBroker(t)
+	p := startOn(t, broker.URL)
+	s := p.startShop(t)
+	s.startShopper(t, "disturbed", time.Hour, map[string]string{"SHOPPER_RATE": "5"})
+	p.awaitKept(t)
 
-func (p *parts) startService(t *testing.T, svc service, addresses map[string]string) {
-	t.Helper()
-	health := addresses[svc.name]
-	env := []string{
-		"OTEL_SERVICE_NAME=" + svc.name,
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + p.env["OTLP_GRPC_ENDPOINT"],
-		"OTEL_BSP_SCHEDULE_DELAY=500",
-	}
-	if svc.address != "" {
-		env = append(env, svc.address+"="+addresses[svc.name])
-		health = address(world.ports.take(t))
-	}
-	env = append(env, svc.health+"="+health)
-	for variable, other := range svc.asks {
-		value := addresses[other]
-		if other != "checkout" {
-			value = "http://" + value
+	stock := s.running["stock"]
+	require.NoError(t, stock.Kill())
+	s.run(t, stock.Spec())
+	ctx, cancel := withTimeout(startTimeout)
+	defer cancel()
+	require.NoError(t, broker.Restart(ctx))
+	require.NoError(t, p.jaeger.Kill())
+	p.restartJaeger(t)
+
+	s.awaitReady(t)
+	p.awaitReceiver(t)
+	for _, j := range s.startShopper(t, "afterwards", 5*time.Second, nil).asPlanned(t) {
+		if j.MustKeep {
+			eventually(t, "a journey after the restarts is in Jaeger: "+j.Journey+" "+j.Class, func() error {
+				_, err := p.lookUp(j.TraceID)
+				return err
+			})
 		}
-		env = append(env, variable+"="+value)
 	}
-	if svc.rabbitmq {
-		env = append(env, "RABBITMQ_URL="+p.brokerURL)
-	}
-	ctx, cancel := withTimeout(patience)
-	defer cancel()
-	process, err := stack.StartService(ctx, stack.ProcessSpec{
-		Name: svc.name, Path: program(svc.name), Env: env, LogFile: filepath.Join(p.dir, svc.name+".log"),
-	}, "http://"+health+"/readyz")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := withTimeout(stopTimeout)
-		defer cancel()
-		require.NoError(t, process.Stop(ctx))
+	s.stop(t)
+	eventually(t, "the counters are at rest and account for every span", func() error {
+		a := p.metrics(t).spans()
+		if a.lost != 0 || a.received != a.kept+a.dropped+a.pending {
+			return fmt.Errorf("%+v", a)
+		}
+		return nil
 	})
 }
 
-// shop runs the shopper to its end and returns the truth about its journeys.
-func (p *parts) shop(t *testing.T, addresses map[string]string) []journeyTruth {
+// awaitKept returns when the first spans have gone all the way.
+func (p *parts) awaitKept(t *testing.T) {
 	t.Helper()
-	truth, log := filepath.Join(p.dir, "truth.jsonl"), filepath.Join(p.dir, "shopper.log")
-	ctx, cancel := withTimeout(shopTime + 2*patience)
-	defer cancel()
-	shopper, err := stack.StartProcess(ctx, stack.ProcessSpec{
-		Name: "shopper", Path: program("shopper"), LogFile: log,
-		Env: []string{
-			"GATEWAY_URL=http://" + addresses["gateway"], "STOCK_SERVICE_URL=http://" + addresses["stock"],
-			"SHOPPER_RATE=" + shopRate, "SHOPPER_DURATION=" + shopTime.String(), "SHOPPER_TRUTH_FILE=" + truth,
-			"SHOPPER_SHARES=" + shopShares, "SHOPPER_CHECKOUT_CLASSES=" + shopClasses, "SHOPPER_ORDER_HISTORY_CLASSES=failed=10",
-		},
+	eventually(t, "spans are kept", func() error {
+		if a := p.metrics(t).spans(); a.kept == 0 {
+			return fmt.Errorf("%+v", a)
+		}
+		return nil
 	})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, shopper.Kill()) })
-	if err := shopper.Wait(ctx); err != nil {
-		said, _ := stack.LogTail(log, logTail)
-		t.Fatalf("shopper: %v\n%s", err, said)
-	}
-	return readTruth(t, truth)
-}
-
-func readTruth(t *testing.T, path string) []journeyTruth {
-	t.Helper()
-	file, err := os.Open(path)
-	require.NoError(t, err)
-	defer file.Close()
-	var journeys []journeyTruth
-	lines := bufio.NewScanner(file)
-	lines.Scan() // the header
-	for lines.Scan() {
-		var j journeyTruth
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &j))
-		journeys = append(journeys, j)
-	}
-	require.NoError(t, lines.Err())
-	require.NotEmpty(t, journeys)
-	return journeys
 }
