@@ -149,7 +149,7 @@ func TestMessagesPassAndALostChannelIsReplaced(t *testing.T) {
 	broker := realBroker(t)
 	got := make(chan amqp.Delivery, 10)
 	p := NewPublisher(broker, "test publisher")
-	c := NewConsumer(broker, "test consumer", MailerQueue, func(_ context.Context, d amqp.Delivery) Verdict {
+	c := NewConsumer(broker, "test consumer", MailerQueue, 4, func(_ context.Context, d amqp.Delivery) Verdict {
 		got <- d
 		return Accept
 	})
@@ -171,7 +171,7 @@ func TestMessagesPassAndALostChannelIsReplaced(t *testing.T) {
 func TestARejectedMessageIsDeadLettered(t *testing.T) {
 	broker := realBroker(t)
 	p := NewPublisher(broker, "test publisher")
-	c := NewConsumer(broker, "test consumer", StockQueue, func(context.Context, amqp.Delivery) Verdict { return Reject })
+	c := NewConsumer(broker, "test consumer", StockQueue, 4, func(context.Context, amqp.Delivery) Verdict { return Reject })
 	start(t, p.Link)
 	defer stop(t, p.Link)
 	start(t, c)
@@ -197,7 +197,7 @@ func TestDelayedMessagesComeBackByThemselves(t *testing.T) {
 	start(t, p.Link)
 	defer stop(t, p.Link)
 	for _, queue := range []string{StockQueue, RestockQueue} {
-		c := NewConsumer(broker, "test "+queue, queue, remember(queue))
+		c := NewConsumer(broker, "test "+queue, queue, 4, remember(queue))
 		start(t, c)
 		t.Cleanup(func() { stop(t, c) })
 	}
@@ -224,7 +224,7 @@ func TestAStopFinishesTheMessageInHand(t *testing.T) {
 	start(t, p.Link)
 	defer stop(t, p.Link)
 	// What earlier tests left here must not be taken for ours.
-	c := NewConsumer(broker, "test consumer", MailerQueue, func(ctx context.Context, d amqp.Delivery) Verdict {
+	c := NewConsumer(broker, "test consumer", MailerQueue, 4, func(ctx context.Context, d amqp.Delivery) Verdict {
 		if d.MessageId == "in hand" {
 			close(begun)
 			<-finish

@@ -9,10 +9,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// workers is how many messages of one queue are in hand at a time; the broker
-// sends no more than twice as many ahead.
-const workers = 8
-
 // Verdict is what becomes of a message.
 type Verdict int
 
@@ -29,13 +25,15 @@ const (
 type Handler func(ctx context.Context, d amqp.Delivery) Verdict
 
 type consumer struct {
-	queue  string
-	handle Handler
+	queue   string
+	workers int
+	handle  Handler
 }
 
-// NewConsumer consumes the queue with manual acknowledgement.
-func NewConsumer(address, name, queue string, handle Handler) *Link {
-	c := &consumer{queue: queue, handle: handle}
+// NewConsumer consumes the queue with manual acknowledgement and that many
+// messages in hand at a time; the others wait in the queue.
+func NewConsumer(address, name, queue string, workers int, handle Handler) *Link {
+	c := &consumer{queue: queue, workers: workers, handle: handle}
 	return newLink(address, name, c.use)
 }
 
@@ -44,7 +42,7 @@ func (c *consumer) use(ctx context.Context, conn *amqp.Connection, up func()) er
 	if err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
-	if err := ch.Qos(2*workers, 0, false); err != nil {
+	if err := ch.Qos(c.workers, 0, false); err != nil {
 		return fmt.Errorf("limit messages in flight: %w", err)
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
@@ -68,7 +66,7 @@ func (c *consumer) use(ctx context.Context, conn *amqp.Connection, up func()) er
 
 func (c *consumer) work(ctx context.Context, deliveries <-chan amqp.Delivery) {
 	var wg sync.WaitGroup
-	for range workers {
+	for range c.workers {
 		wg.Go(func() {
 			for d := range deliveries {
 				c.settle(d, c.handle(ctx, d))

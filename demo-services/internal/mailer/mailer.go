@@ -18,8 +18,9 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/event"
 )
 
-// sendTime is what handing a mail to a mail server takes.
-const sendTime = 4 * time.Millisecond
+// sendTime is what handing a mail to a mail server takes, one after the other:
+// slow enough that mails wait in their queue, which only the broker sees.
+const sendTime = 30 * time.Millisecond
 
 // Mailer counts what it has sent. It is safe for concurrent use.
 type Mailer struct {
@@ -33,7 +34,7 @@ func Build(r *env.Reader) ([]app.Part, error) {
 		return nil, err
 	}
 	var m Mailer
-	consumer := broker.NewConsumer(address, "mailer", broker.MailerQueue, m.Send)
+	consumer := broker.NewConsumer(address, "mailer", broker.MailerQueue, 1, m.Send)
 	checks := app.Checks{"rabbitmq": consumer.Ready}
 	return []app.Part{consumer, app.NewHTTPServer(r, "HEALTH_ADDRESS", app.WithHealth(checks, nil))}, nil
 }

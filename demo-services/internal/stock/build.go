@@ -7,6 +7,9 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/telemetry"
 )
 
+// workers is how many messages of each queue are in hand at a time.
+const workers = 8
+
 // Build wires the program stock.
 func Build(r *env.Reader) ([]app.Part, error) {
 	address, err := broker.URL(r)
@@ -19,8 +22,8 @@ func Build(r *env.Reader) ([]app.Part, error) {
 	}
 	publisher := broker.NewPublisher(address, "stock publisher")
 	service := New(sdk.Instruments, publisher)
-	checkouts := broker.NewConsumer(address, "stock reservations", broker.StockQueue, service.Reserve)
-	restocks := broker.NewConsumer(address, "stock restocks", broker.RestockQueue, service.Restock)
+	checkouts := broker.NewConsumer(address, "stock reservations", broker.StockQueue, workers, service.Reserve)
+	restocks := broker.NewConsumer(address, "stock restocks", broker.RestockQueue, workers, service.Restock)
 	checks := app.Checks{"publisher": publisher.Ready, "reservations": checkouts.Ready, "restocks": restocks.Ready}
 	return []app.Part{
 		sdk, publisher, checkouts, restocks, // the consumers publish, so they stop before the publisher
