@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -49,7 +51,9 @@ func TestConfigurationsAreValid(t *testing.T) {
 		for _, path := range configs(system) {
 			args = append(args, "--config", path)
 		}
-		command := exec.CommandContext(t.Context(), collector, args...)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		command := exec.CommandContext(ctx, collector, args...)
 		command.Env = append(os.Environ(), "OTLP_GRPC_ENDPOINT=localhost:1", "SINK_ENDPOINT=localhost:2",
 			"HEALTH_ENDPOINT=localhost:3", "METRICS_PORT=4", "PPROF_ENDPOINT=localhost:5", "CPU_PROFILE=unused")
 		output, err := command.CombinedOutput()

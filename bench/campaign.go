@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,16 +33,12 @@ type campaign struct {
 	load   *load.Load
 	runs   []report.Run
 	out    io.Writer
-	binary string
+	binary string // the campaign's own copy of the collector
 }
 
 // newCampaign checks that everything is there before minutes are spent.
 func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) {
-	binary, err := filepath.Abs(s.binary)
-	if err != nil {
-		return nil, fmt.Errorf("find the collector: %w", err)
-	}
-	if _, err := os.Stat(binary); err != nil {
+	if _, err := os.Stat(s.binary); err != nil {
 		return nil, fmt.Errorf("find the collector (make build): %w", err)
 	}
 	for _, system := range s.systems {
@@ -57,7 +54,7 @@ func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) 
 	if err := os.MkdirAll(outDir, 0o755); err != nil {
 		return nil, fmt.Errorf("make %s: %w", outDir, err)
 	}
-	return &campaign{settings: s, out: out, binary: binary, header: report.Header{
+	return &campaign{settings: s, out: out, header: report.Header{
 		Begun: time.Now(), Command: strings.TrimSpace(command), Machine: machine(),
 		Seed: s.load.Seed, AtPace: s.atPace, PerSecond: s.load.SpansPerSecond, Rounds: s.rounds,
 	}}, nil
@@ -66,10 +63,14 @@ func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) 
 func (c *campaign) run(ctx context.Context) error {
 	begun := time.Now()
 	c.header.Commit = commit(ctx)
+	if err := c.copyBinary(); err != nil {
+		return err
+	}
 	l, err := load.Generate(c.settings.load)
 	if err != nil {
 		return fmt.Errorf("make the load: %w", err)
 	}
+	defer os.Remove(c.binary)
 	c.load = l
 	c.header.Spans, c.header.Traces, c.header.Bytes = l.Spans, l.Traces, l.Bytes
 	c.say("load: %d spans in %d traces and %d requests, %.0f B and %.1f attributes a span (%.1f s)",
@@ -81,6 +82,28 @@ func (c *campaign) run(ctx context.Context) error {
 		}
 	}
 	return c.write()
+}
+
+// copyBinary gives the campaign a collector of its own, so that a build
+// meanwhile does not change what is measured.
+func (c *campaign) copyBinary() (err error) {
+	from, err := os.Open(c.settings.binary)
+	if err != nil {
+		return fmt.Errorf("copy the collector: %w", err)
+	}
+	defer from.Close()
+	to, err := os.CreateTemp(outDir, "collector-")
+	if err != nil {
+		return fmt.Errorf("copy the collector: %w", err)
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	if c.binary, err = filepath.Abs(to.Name()); err != nil {
+		return fmt.Errorf("copy the collector: %w", err)
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		return fmt.Errorf("copy the collector: %w", err)
+	}
+	return to.Chmod(0o755)
 }
 
 // round runs each system once. A round begins with another system each time,
@@ -102,7 +125,7 @@ func (c *campaign) round(ctx context.Context, round int) error {
 
 // write writes the raw results and the table, and prints the table.
 func (c *campaign) write() error {
-	dir, name := outDir, "latest"
+	dir, name := outDir, c.header.Begun.Format("2006-01-02T150405")
 	if c.name != "" {
 		dir, name = resultsDir, c.header.Begun.Format(time.DateOnly)+"-"+c.name
 	}
