@@ -40,6 +40,9 @@ type trace struct {
 	older, newer *trace // neighbours by arrival, for deciding the oldest early
 }
 
+// usualPieces is how many pieces a trace is given room for at first.
+const usualPieces = 4
+
 // traceOverhead is what a trace takes besides its pieces and its facts: itself
 // and its entries in the map and in the deadline queue.
 const traceOverhead = 320
@@ -117,7 +120,7 @@ func (s *shard) assemble(a arrival) {
 
 // open adds a trace as the newest.
 func (s *shard) open(id pcommon.TraceID, now time.Time) *trace {
-	t := &trace{id: id, first: now, last: now, size: traceOverhead, older: s.newest}
+	t := &trace{id: id, first: now, last: now, size: traceOverhead, older: s.newest, spans: make([]piece, 0, usualPieces)}
 	if s.newest != nil {
 		s.newest.newer = t
 	} else {

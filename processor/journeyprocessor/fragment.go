@@ -29,8 +29,9 @@ type fragment struct {
 	id     pcommon.TraceID
 	facts  facts.Facts // zero for log records
 	pieces []piece
-	count  int   // records
-	bytes  int64 // of records, as encoded
+	count  int      // records
+	bytes  int64    // of records, as encoded
+	one    [1]piece // room for the piece that most fragments have only one of
 }
 
 // size is the memory the fragment's records take. What its facts take is
@@ -49,6 +50,7 @@ type splitter struct {
 	groups    []wire.Group
 	byTrace   map[pcommon.TraceID]int32 // index into fragments
 	fragments []*fragment
+	chunk     []fragment // where the next fragments come from
 	// For the scope at hand: each record's fragment (-1 for none), and for
 	// each fragment touched how many bytes and records it gets.
 	owner   []int32
@@ -88,7 +90,7 @@ func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
 	if !ok {
 		i = int32(len(s.fragments))
 		s.byTrace[id] = i
-		s.fragments = append(s.fragments, &fragment{id: id})
+		s.fragments = append(s.fragments, s.newFragment(id))
 		s.bytes, s.counts = append(s.bytes, 0), append(s.counts, 0)
 	}
 	if s.counts[i] == 0 {
@@ -98,6 +100,20 @@ func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
 	s.bytes[i] += bytes
 	s.counts[i]++
 	return s.fragments[i]
+}
+
+// fragmentChunk is how many fragments are made at once. They live until their
+// shard has merged them, so a chunk does not outlive its batch for long.
+const fragmentChunk = 32
+
+func (s *splitter) newFragment(id pcommon.TraceID) *fragment {
+	if len(s.chunk) == 0 {
+		s.chunk = make([]fragment, fragmentChunk)
+	}
+	f := &s.chunk[0]
+	s.chunk = s.chunk[1:]
+	f.id, f.pieces = id, f.one[:0]
+	return f
 }
 
 // cut copies the records of the scope at hand to the fragments they were
