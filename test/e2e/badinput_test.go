@@ -79,7 +79,7 @@ func TestOddHeadersDoNotHideTheMessage(t *testing.T) {
 	p := start(t)
 	ch := channel(t, p.brokerURL)
 	declareShop(t, ch)
-	_, err := ch.QueueDeclare("odd", false, false, false, false, nil)
+	_, err := ch.QueueDeclare("odd", false, true, true, false, nil)
 	require.NoError(t, err)
 
 	sent := map[string]*trace{}

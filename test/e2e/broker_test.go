@@ -45,6 +45,9 @@ func (s *sharedBroker) get(t *testing.T) *stack.Broker {
 	return s.broker
 }
 
+// isForeign says that the broker is one of AMQP_URL.
+func (s *sharedBroker) isForeign() bool { return s.broker != nil && !s.broker.Owned() }
+
 func (s *sharedBroker) stop() error {
 	if s.broker == nil {
 		return nil

@@ -12,6 +12,10 @@
 // side and their counters are exact. All they write is below .run/e2e; it is
 // removed when all has passed.
 //
+// With AMQP_URL they use that broker instead, one after the other: its virtual
+// host should be an empty one with the firehose on. Tests that kill a broker or
+// run the shop are skipped then.
+//
 // Read in this order: main_test.go (what the tests share), parts_test.go (what
 // one test runs on), traffic_test.go (what is sent), jaeger_test.go and
 // metrics_test.go (what became of it), await_test.go; then any test.

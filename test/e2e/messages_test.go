@@ -32,6 +32,19 @@ func declareShop(t *testing.T, ch *amqp.Channel) {
 		require.NoError(t, err)
 		require.NoError(t, ch.QueueBind(queue, "checkout.processed", "shop", false, nil))
 	}
+	if world.broker.isForeign() {
+		t.Cleanup(func() { removeShop(t, ch) })
+	}
+}
+
+// removeShop leaves a broker of AMQP_URL as it was.
+func removeShop(t *testing.T, ch *amqp.Channel) {
+	t.Helper()
+	for _, queue := range []string{"stock-queue", "mailer-queue"} {
+		_, err := ch.QueueDelete(queue, false, false, false)
+		require.NoError(t, err)
+	}
+	require.NoError(t, ch.ExchangeDelete("shop", false, false))
 }
 
 // publish returns when the broker has confirmed the message.

@@ -24,7 +24,11 @@ const (
 
 func TestEveryJourneyOfTheShopThatHasToBeKeptIsInJaegerWhole(t *testing.T) {
 	t.Parallel()
-	p := newParts(t, world.broker.vhost(t))
+	vhost := world.broker.vhost(t)
+	if world.broker.isForeign() {
+		t.Skip("the shop's queues stay where it has declared them: not in a broker of AMQP_URL")
+	}
+	p := newParts(t, vhost)
 	everything := p.storeEverythingElsewhere(t)
 	p.startCollector(t)
 	journeys := p.startShop(t).startShopper(t, "shopper", shopTime, nil).asPlanned(t)
