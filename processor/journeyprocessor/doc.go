@@ -11,9 +11,14 @@
 //	logs.go       ConsumeLogs: the same for log records
 //	assemble.go   a shard adds parts to their traces and knows their deadlines
 //	decide.go     a shard decides, remembers the decision, and parts with the spans
-//	release.go    kept spans leave in batches, and are retried until accepted
+//	release.go    kept spans leave, and are retried until accepted
+//	  batch.go      what fits into a batch, and how one is divided
+//	  suspects.go   single records that go on being refused
 //	  tag.go        what is written on them
 //	telemetry.go  what is counted on the way
+//
+// What a user writes is in config.go, config_match.go and units.go; compile.go
+// turns it into what decides.
 //
 // Under internal/ lies what needs neither clock nor pipeline: facts (the
 // summary of a trace), match (conditions on spans), policy (name, outcome,
