@@ -84,7 +84,9 @@ bin/demo: $(PROGRAM_SOURCES)
 
 ##@ Check
 .PHONY: test lint fmt generate generate-check unit race fuzz-short e2e check-config tidy-check bench
-TEST_STAGES := lint generate-check unit race e2e
+# The end-to-end tests come before the others because they install RabbitMQ where it has to be;
+# the packages' own tests with a broker skip where there is none.
+TEST_STAGES := lint generate-check e2e unit race
 test: ## everything below that a change has to pass, each stage with its time
 	@set -u; begin=$$(date +%s); report=''; \
 	for stage in $(TEST_STAGES); do \
