@@ -134,7 +134,7 @@ func TestALongStepSaysThatItIsAtWork(t *testing.T) {
 		if err == nil || err.Error() != "build Jaeger: disk full" {
 			t.Errorf("got %v", err)
 		}
-		for _, want := range []string{"==> build Jaeger\n", "build Jaeger, 10s, linking\n", "build Jaeger, 20s, linking\n", "not done after 25s\n"} {
+		for _, want := range []string{"==> build Jaeger\n", "    … 10s: linking\n", "    … 20s: linking\n", "not done after 25s\n"} {
 			if !strings.Contains(text.String(), want) {
 				t.Errorf("%q is not in\n%s", want, text.String())
 			}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
@@ -62,8 +63,9 @@ func stopAll(t *terminal, a *assembly) error {
 // traffic lets the shopper run to its end, and gives up when a part ends before.
 func traffic(ctx context.Context, t *terminal, s *settings, a *assembly, dir string) error {
 	name := fmt.Sprintf("send %g journeys a second for %s, and wait for their queues", s.rate, s.duration)
-	return t.step(ctx, name, nil, func(ctx context.Context) error {
-		p, err := stack.StartProcess(ctx, shopper(s, dir, s.duration))
+	spec := shopper(s, dir, s.duration)
+	return t.step(ctx, name, func() string { return lastLine(spec.LogFile) }, func(ctx context.Context) error {
+		p, err := stack.StartProcess(ctx, spec)
 		if err != nil {
 			return err
 		}
@@ -76,6 +78,20 @@ func traffic(ctx context.Context, t *terminal, s *settings, a *assembly, dir str
 		}
 		return nil
 	})
+}
+
+// lastLine is what a program said last, without the time in front of it.
+func lastLine(logFile string) string {
+	tail, err := stack.LogTail(logFile, 200)
+	if err != nil {
+		return "no word yet"
+	}
+	lines := strings.Split(strings.TrimSpace(tail), "\n")
+	last := strings.TrimSpace(lines[len(lines)-1])
+	if clock, rest, ok := strings.Cut(last, "s  "); ok && strings.Trim(clock, "0123456789m") == "" {
+		return rest
+	}
+	return last
 }
 
 // watchEvery is how soon the end of a part is noticed.

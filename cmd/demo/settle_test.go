@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,5 +168,21 @@ func TestProgressOfOthersIsIndented(t *testing.T) {
 	fmt.Fprintln(&terminal{out: &out}, "installing")
 	if out.String() != "    installing\n" {
 		t.Errorf("got %q", out.String())
+	}
+}
+
+func TestTheLastLineComesWithoutItsClock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "shopper.log")
+	for text, want := range map[string]string{
+		"  40s  800 answered\n  50s  999 answered\n": "999 answered",
+		"  1m10s  1 answered\n":                       "1 answered",
+		"all answered; waiting 8s for retries\n":      "all answered; waiting 8s for retries",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := lastLine(file); got != want {
+			t.Errorf("last line of %q is %q, want %q", text, got, want)
+		}
 	}
 }

@@ -28,7 +28,7 @@ func (t *terminal) line(format string, args ...any) {
 func (t *terminal) step(ctx context.Context, name string, progress func() string, work func(context.Context) error) error {
 	began := time.Now()
 	t.line("==> %s", name)
-	stop := t.report(name, began, progress)
+	stop := t.report(began, progress)
 	err := work(ctx)
 	stop()
 	took := time.Since(began).Round(100 * time.Millisecond)
@@ -41,7 +41,7 @@ func (t *terminal) step(ctx context.Context, name string, progress func() string
 }
 
 // report prints a line every reportEvery until it is stopped.
-func (t *terminal) report(name string, began time.Time, progress func() string) (stop func()) {
+func (t *terminal) report(began time.Time, progress func() string) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -54,9 +54,9 @@ func (t *terminal) report(name string, began time.Time, progress func() string) 
 			case <-ticker.C:
 				more := ""
 				if progress != nil {
-					more = ", " + progress()
+					more = ": " + progress()
 				}
-				t.line("    … still at it: %s, %s%s", name, time.Since(began).Round(time.Second), more)
+				t.line("    … %s%s", time.Since(began).Round(time.Second), more)
 			}
 		}
 	})
