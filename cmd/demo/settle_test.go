@@ -175,8 +175,8 @@ func TestTheLastLineComesWithoutItsClock(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "shopper.log")
 	for text, want := range map[string]string{
 		"  40s  800 answered\n  50s  999 answered\n": "999 answered",
-		"  1m10s  1 answered\n":                       "1 answered",
-		"all answered; waiting 8s for retries\n":      "all answered; waiting 8s for retries",
+		"  1m10s  1 answered\n":                      "1 answered",
+		"all answered; waiting 8s for retries\n":     "all answered; waiting 8s for retries",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
