@@ -18,9 +18,14 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/event"
 )
 
-// sendTime is what handing a mail to a mail server takes, one after the other:
-// slow enough that mails wait in their queue, which only the broker sees.
-const sendTime = 30 * time.Millisecond
+// What handing a mail to a mail server takes, one after the other. Now and then
+// the server makes the mailer wait, and mails pile up in their queue, which
+// only the broker sees.
+const (
+	sendTime  = 20 * time.Millisecond
+	slowTime  = 300 * time.Millisecond
+	slowEvery = 8 // mails
+)
 
 // Mailer counts what it has sent. It is safe for concurrent use.
 type Mailer struct {
@@ -47,13 +52,21 @@ func (m *Mailer) Send(ctx context.Context, d amqp.Delivery) broker.Verdict {
 		return broker.Reject
 	}
 	select {
-	case <-time.After(sendTime):
+	case <-time.After(m.takes()):
 	case <-ctx.Done():
 		return broker.Requeue
 	}
 	m.sent.Add(1)
 	slog.Debug("mail sent", "order_id", order.OrderID, "total_amount", order.TotalAmount)
 	return broker.Accept
+}
+
+// takes is how long the next mail takes.
+func (m *Mailer) takes() time.Duration {
+	if m.sent.Load()%slowEvery == slowEvery-1 {
+		return slowTime
+	}
+	return sendTime
 }
 
 // Sent returns how many mails have gone out.
