@@ -9,15 +9,14 @@ import "time"
 // was decided or moved ignores it when it comes up. One goroutine at a time.
 type Queue[T any] struct {
 	tick  time.Duration
+	began time.Time // where slots are counted from; keeps its monotonic reading
 	slots map[int64][]T
 	next  int64 // the first slot that has not been handed out
 }
 
 // New makes a queue that hands things out at most one tick after they are due.
 func New[T any](tick time.Duration, now time.Time) *Queue[T] {
-	q := &Queue[T]{tick: tick, slots: make(map[int64][]T)}
-	q.next = q.slot(now)
-	return q
+	return &Queue[T]{tick: tick, began: now, slots: make(map[int64][]T)}
 }
 
 // Add puts v in to be handed out at at or up to a tick later; at the next call
@@ -42,4 +41,6 @@ func (q *Queue[T]) Due(now time.Time, f func(slot int64, v T)) {
 	}
 }
 
-func (q *Queue[T]) slot(at time.Time) int64 { return at.UnixNano() / int64(q.tick) }
+// slot goes by the monotonic clock of times that have its reading: a wall clock
+// that is set back must not hold up what is due.
+func (q *Queue[T]) slot(at time.Time) int64 { return int64(at.Sub(q.began) / q.tick) }
