@@ -47,16 +47,20 @@ func TestConfigurationsAreValid(t *testing.T) {
 		"passthrough", "tail_sampling", "journey",
 		"tail_sampling+limiter_1gib", "journey+buffer_512mib", "journey+profile",
 	} {
-		args := []string{"validate"}
-		for _, path := range configs(system) {
-			args = append(args, "--config", path)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		command := exec.CommandContext(ctx, collector, args...)
-		command.Env = append(os.Environ(), "OTLP_GRPC_ENDPOINT=localhost:1", "SINK_ENDPOINT=localhost:2",
-			"HEALTH_ENDPOINT=localhost:3", "METRICS_PORT=4", "PPROF_ENDPOINT=localhost:5", "CPU_PROFILE=unused")
-		output, err := command.CombinedOutput()
+		output, err := validate(t.Context(), collector, system)
 		assert.NoError(t, err, "%s: %s", system, strings.TrimSpace(string(output)))
 	}
+}
+
+func validate(ctx context.Context, collector, system string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	args := []string{"validate"}
+	for _, path := range configs(system) {
+		args = append(args, "--config", path)
+	}
+	command := exec.CommandContext(ctx, collector, args...)
+	command.Env = append(os.Environ(), "OTLP_GRPC_ENDPOINT=localhost:1", "SINK_ENDPOINT=localhost:2",
+		"HEALTH_ENDPOINT=localhost:3", "METRICS_PORT=4", "PPROF_ENDPOINT=localhost:5", "CPU_PROFILE=unused")
+	return command.CombinedOutput()
 }
