@@ -186,7 +186,7 @@ func status(t *terminal, s *settings) error {
 	s.ports = state.Ports
 	t.line("\nJaeger, what is kept     %s", s.url("DEMO_JAEGER_PORT"))
 	t.line("Jaeger, everything       %s", s.url("DEMO_JAEGER_ALL_PORT"))
-	t.line("The shop                 curl -i -X POST %s", s.url("DEMO_GATEWAY_PORT", "api", "checkout"))
+	t.line("The shop                 curl -i %s -d '{\"items\": [\"sku-1001\"]}'", s.url("DEMO_GATEWAY_PORT", "api", "checkout"))
 	t.line("Your services            OTEL_EXPORTER_OTLP_ENDPOINT=%s (gRPC) or %s (HTTP)",
 		s.url("DEMO_OTLP_GRPC_PORT"), s.url("DEMO_OTLP_HTTP_PORT"))
 	t.line("The collector's metrics  %s", s.url("METRICS_PORT", "metrics"))

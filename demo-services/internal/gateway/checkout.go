@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/app"
 	"github.com/otelcol-journey/otelcol-journey/demo-services/internal/checkoutpb"
@@ -19,7 +21,7 @@ type cart struct {
 func (s *Service) doCheckout(w http.ResponseWriter, req *http.Request) {
 	var c cart
 	if err := s.decode(w, req, &c); err != nil {
-		s.fail(w, req, http.StatusBadRequest, "request is not a cart", err)
+		s.fail(w, req, http.StatusBadRequest, `request is not a cart, such as {"items": ["sku-1001"]}`, err)
 		return
 	}
 	if err := s.session(req); err != nil {
@@ -30,6 +32,10 @@ func (s *Service) doCheckout(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), callTime)
 	defer cancel()
 	resp, err := s.checkout.DoCheckout(ctx, &checkoutpb.DoCheckoutRequest{ItemsID: c.Items})
+	if status.Code(err) == codes.InvalidArgument {
+		s.fail(w, req, http.StatusBadRequest, "cart refused: "+status.Convert(err).Message(), err)
+		return
+	}
 	if err != nil {
 		s.fail(w, req, http.StatusInternalServerError, "checkout failed", err)
 		return

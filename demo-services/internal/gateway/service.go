@@ -79,7 +79,9 @@ func (s *Service) fail(w http.ResponseWriter, req *http.Request, status int, tex
 func (s *Service) decode(w http.ResponseWriter, req *http.Request, into any) error {
 	_, span := s.tracer.Start(req.Context(), "read request", trace.WithAttributes(attribute.Int64("http.request.body.size", req.ContentLength)))
 	defer span.End()
-	err := json.NewDecoder(http.MaxBytesReader(w, req.Body, largestBody)).Decode(into)
+	body := json.NewDecoder(http.MaxBytesReader(w, req.Body, largestBody))
+	body.DisallowUnknownFields()
+	err := body.Decode(into)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 	}

@@ -75,6 +75,14 @@ func TestAFailedCheckoutIsAServerError(t *testing.T) {
 	}
 }
 
+func TestACartThatCheckoutCannotReadIsTheCallersFault(t *testing.T) {
+	unknown := till{err: status.Error(grpccodes.InvalidArgument, `no article "sku-0"`)}
+	w, _ := ask(t, unknown, nobody, http.MethodPost, "/api/checkout", `{"items":["sku-0"]}`)
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "sku-0") {
+		t.Errorf("status %d, answer %s", w.Code, w.Body)
+	}
+}
+
 func TestWhatTheGatewayRefuses(t *testing.T) {
 	tests := []struct {
 		name, method, target, body string
@@ -85,6 +93,7 @@ func TestWhatTheGatewayRefuses(t *testing.T) {
 		{"other method on orders", http.MethodDelete, "/api/orders", "", http.StatusMethodNotAllowed, "DELETE"},
 		{"no such path", http.MethodGet, "/api/carts", "", http.StatusNotFound, "GET"},
 		{"no JSON", http.MethodPost, "/api/checkout", "x", http.StatusBadRequest, "POST /api/checkout"},
+		{"unknown field", http.MethodPost, "/api/checkout", `{"itemsID":["sku-1001"]}`, http.StatusBadRequest, "POST /api/checkout"},
 		{"too large", http.MethodPost, "/api/checkout", `{"items":["` + strings.Repeat("x", 1<<17) + `"]}`, http.StatusBadRequest, "POST /api/checkout"},
 		{"no user", http.MethodGet, "/api/orders", "", http.StatusBadRequest, "GET /api/orders"},
 		{"no amount", http.MethodPost, "/api/giftcards", `{"user_id":"1"}`, http.StatusBadRequest, "POST /api/giftcards"},
