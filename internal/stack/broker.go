@@ -120,17 +120,9 @@ func newBroker(ctx context.Context, spec BrokerSpec) (*Broker, error) {
 		b.engine = newContainer(docker, spec, ports)
 		return b, nil
 	}
-	sbin := installedServer()
-	if sbin == "" {
-		if spec.NoInstall || !canInstall() {
-			return nil, ErrNoBroker
-		}
-		if err := installServer(ctx, spec.Log); err != nil {
-			return nil, err
-		}
-		if sbin = installedServer(); sbin == "" {
-			return nil, fmt.Errorf("apt-get installed rabbitmq-server, but its scripts are not found: %w", ErrNoBroker)
-		}
+	sbin, err := server(ctx, spec)
+	if err != nil {
+		return nil, err
 	}
 	b.Origin = "installed package in " + sbin
 	b.engine, err = newNode(sbin, spec, ports)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,31 @@ func canInstall() bool {
 	}
 	_, err := exec.LookPath("apt-get")
 	return err == nil
+}
+
+// installing is held while the package is looked for and installed: of several
+// brokers that are started at once, one installs it and the others find it, and
+// none finds it half installed.
+var installing sync.Mutex
+
+// server returns the directory of the server's scripts, installing the package
+// if it has to and may.
+func server(ctx context.Context, spec BrokerSpec) (sbin string, err error) {
+	installing.Lock()
+	defer installing.Unlock()
+	if sbin = installedServer(); sbin != "" {
+		return sbin, nil
+	}
+	if spec.NoInstall || !canInstall() {
+		return "", ErrNoBroker
+	}
+	if err := installServer(ctx, spec.Log); err != nil {
+		return "", err
+	}
+	if sbin = installedServer(); sbin == "" {
+		return "", fmt.Errorf("apt-get installed rabbitmq-server, but its scripts are not found: %w", ErrNoBroker)
+	}
+	return sbin, nil
 }
 
 // installServer installs the distribution's rabbitmq-server. The package's own
@@ -66,8 +92,12 @@ func forbidServices() (func() error, error) {
 	return func() error { return os.Remove(policyFile) }, nil
 }
 
+// lockTimeout is how long apt-get waits, in seconds, for another program that
+// installs something, such as a machine's unattended upgrades.
+const lockTimeout = "300"
+
 func aptGet(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=" + lockTimeout}, args...)...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	cmd.SysProcAttr = childAttributes()
 	if out, err := cmd.CombinedOutput(); err != nil {
