@@ -73,14 +73,14 @@ func join(batch []*released) []byte {
 	return request
 }
 
-// halves divides a batch: between traces, and if it has only one, between its
-// records. Second is nil if there is nothing to divide.
+// divisible says whether the batch has more than one record.
+func divisible(batch []*released) bool { return len(batch) > 1 || batch[0].count > 1 }
+
+// halves divides a divisible batch: between traces, and if it has only one,
+// between its records. The batch must not be used after that.
 func halves(batch []*released) (first, second []*released) {
 	if n := len(batch) / 2; n > 0 {
 		return batch[:n], batch[n:]
-	}
-	if batch[0].count < 2 {
-		return batch, nil
 	}
 	a, b := cutAt(batch[0], batch[0].count/2)
 	return []*released{a}, []*released{b}

@@ -13,6 +13,8 @@ const (
 	refusedFull      = "full"
 	refusedOversized = "oversized"
 	refusedStopping  = "stopping"
+	refusedCancelled = "cancelled"
+	refusedMalformed = "malformed"
 )
 
 var (

@@ -47,7 +47,7 @@ func (e *engine) ingest(ctx context.Context, count *signalCounters, n int, split
 	defer func() { s.reset(); splitters.Put(s) }()
 	if err := split(s); err != nil {
 		e.discard(s.fragments)
-		return count.refused(ctx, n, refusedOversized, consumererror.NewPermanent(err))
+		return count.refused(ctx, n, refusedMalformed, consumererror.NewPermanent(err))
 	}
 	size, bytes := int64(0), s.skippedBytes
 	for _, f := range s.fragments {
@@ -63,7 +63,7 @@ func (e *engine) ingest(ctx context.Context, count *signalCounters, n int, split
 		count.pending.Add(int64(-n))
 		e.discard(s.fragments)
 		e.buffer.add(-size)
-		return count.refused(ctx, n, refusedStopping, err)
+		return count.refused(ctx, n, refusedCancelled, err)
 	}
 	count.received(ctx, n, bytes)
 	count.dropped(ctx, s.skipped)

@@ -157,19 +157,19 @@ func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.E
 		if limit := r.config.Retry.MaxElapsedTime; limit > 0 && time.Since(begun)+pause > limit {
 			final = true
 		}
-		first, second := halves(batch)
 		switch {
 		case ctx.Err() != nil:
 			r.settle(ctx, batch, lostShutdown, err)
 			return
-		case second != nil && (final || refusals >= splitAfter):
+		case divisible(batch) && (final || refusals >= splitAfter):
+			first, second := halves(batch)
 			r.offer(ctx, first, wait, begun)
 			r.offer(ctx, second, wait, begun)
 			return
 		case final:
 			r.settle(ctx, batch, lostRefused, err)
 			return
-		case refusals >= suspectAfter && second == nil:
+		case !divisible(batch) && refusals >= suspectAfter:
 			r.suspects.add(batch[0])
 			return
 		}

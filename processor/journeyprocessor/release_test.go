@@ -107,3 +107,28 @@ func TestBatchesStayUnderTheirLimits(t *testing.T) {
 		require.Equal(t, 1, tagged)
 	})
 }
+
+// TestARefusalGivesBackAllThatItTook: spans of one trace that share a resource,
+// refused often enough to be tried whole, in halves and one by one.
+func TestARefusalGivesBackAllThatItTook(t *testing.T) {
+	for refusals := range 40 {
+		inBubble(t, "{completion: {quiet: 1s}}", func(t *testing.T, h *harness) {
+			left := refusals
+			h.sink.choose(func(ptrace.Traces) error {
+				if left--; left >= 0 {
+					return errBusy
+				}
+				return nil
+			})
+			td := ptrace.NewTraces()
+			spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+			for id := range uint64(5) {
+				span{Trace: "a", ID: id + 1, Parent: id, Name: "work"}.fill(spans.AppendEmpty())
+			}
+			require.NoError(t, h.traces.ConsumeTraces(h.t.Context(), td))
+			h.wait(20 * time.Minute)
+			require.Len(t, h.sink.of("a"), 5)
+			require.Zero(t, h.value("processor_journey_buffer_bytes"), "after %d refusals", refusals)
+		})
+	}
+}

@@ -316,7 +316,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneySpansRefused, err = builder.meter.Int64Counter(
 		"otelcol_processor_journey_spans_refused",
-		metric.WithDescription("Spans refused with an error, so that their sender still has them. Reasons are full (`buffer.memory` is used up), oversized (one batch alone exceeds `buffer.memory`) and stopping. [Development]"),
+		metric.WithDescription("Spans refused with an error, so that their sender still has them. Reasons are full (`buffer.memory` is used up), oversized (one batch alone exceeds `buffer.memory`), malformed (it cannot be encoded), cancelled (the sender gave up while it waited) and stopping. [Development]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

@@ -400,7 +400,7 @@ func AssertEqualProcessorJourneySpansReceived(t *testing.T, tt *componenttest.Te
 func AssertEqualProcessorJourneySpansRefused(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_journey_spans_refused",
-		Description: "Spans refused with an error, so that their sender still has them. Reasons are full (`buffer.memory` is used up), oversized (one batch alone exceeds `buffer.memory`) and stopping. [Development]",
+		Description: "Spans refused with an error, so that their sender still has them. Reasons are full (`buffer.memory` is used up), oversized (one batch alone exceeds `buffer.memory`), malformed (it cannot be encoded), cancelled (the sender gave up while it waited) and stopping. [Development]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
