@@ -132,3 +132,13 @@ func TestARefusalGivesBackAllThatItTook(t *testing.T) {
 		})
 	}
 }
+
+func TestRetriesCanBeSwitchedOff(t *testing.T) {
+	inBubble(t, "{completion: {quiet: 1s}, release: {retry: {enabled: false, max_interval: 0s}}}", func(_ *testing.T, h *harness) {
+		h.sink.refuse(errBusy)
+		h.send(span{Trace: "a", ID: 1, Name: "GET /"})
+		h.wait(3 * time.Second)
+		require.Equal(h.t, int64(1), h.value("processor_journey_spans_lost", "reason", lostRefused))
+		require.Zero(h.t, h.value("processor_journey_release_retries"))
+	})
+}

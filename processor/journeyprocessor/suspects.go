@@ -51,10 +51,17 @@ func (s *suspects) stop() {
 	s.wg.Wait()
 }
 
-// run tries them all in turn, at the pace at which the releaser retries at the
-// slowest.
+// suspectPause is the longest pause between two rounds of tries; five strikes
+// then take 25 s at least.
+const suspectPause = 5 * time.Second
+
+// run tries them all in turn, no less often than the releaser retries.
 func (s *suspects) run(ctx context.Context) {
-	ticker := time.NewTicker(min(s.releaser.config.Retry.MaxInterval, 5*time.Second))
+	pause := suspectPause
+	if longest := s.releaser.config.Retry.MaxInterval; longest > 0 {
+		pause = min(pause, longest)
+	}
+	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for {
 		select {
