@@ -209,6 +209,17 @@ func (b *Broker) Control(ctx context.Context, args ...string) ([]byte, error) {
 	return b.engine.control(ctx, args...)
 }
 
+// Sync has the broker write what was declared to its disk. Mnesia, where
+// RabbitMQ up to 3.13 keeps queues, buffers its log in memory for a moment: a
+// node that is killed in it forgets a durable queue, confirmed messages and
+// all. RabbitMQ 4 with Khepri has nothing to write; the catch is for it.
+func (b *Broker) Sync(ctx context.Context) error {
+	if out, err := b.Control(ctx, "eval", "catch mnesia:sync_log()."); err != nil {
+		return fmt.Errorf("mnesia:sync_log: %w: %s", err, out)
+	}
+	return nil
+}
+
 // awaitReady polls until the broker completes an AMQP handshake: an open port
 // comes some milliseconds before.
 func (b *Broker) awaitReady(ctx context.Context, ended <-chan struct{}) error {

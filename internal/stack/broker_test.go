@@ -133,7 +133,9 @@ func requireControl(t *testing.T, b *Broker) {
 func requireDurable(t *testing.T, b *Broker) {
 	t.Helper()
 	publishDurably(t, openChannel(t, b.URL), "orders")
-	syncDefinitions(t, b)
+	if err := b.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := b.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -156,18 +158,6 @@ func requireDurable(t *testing.T, b *Broker) {
 		}
 		return ok && string(d.Body) == "kept"
 	})
-}
-
-// syncDefinitions has the broker write what was declared to its disk. Mnesia,
-// where RabbitMQ up to 3.13 keeps queues, buffers its log in memory for a
-// moment: a node that is killed in it forgets a durable queue, confirmed
-// messages and all. RabbitMQ 4 with Khepri has nothing to write; the catch
-// is for it.
-func syncDefinitions(t *testing.T, b *Broker) {
-	t.Helper()
-	if out, err := b.Control(t.Context(), "eval", "catch mnesia:sync_log()."); err != nil {
-		t.Fatalf("mnesia:sync_log: %v: %s", err, out)
-	}
 }
 
 func publishDurably(t *testing.T, ch *amqp.Channel, queue string) {

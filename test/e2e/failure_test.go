@@ -114,6 +114,7 @@ func TestReceiverAndJourneysSurviveABrokerCrash(t *testing.T) {
 
 	ctx, cancel := withTimeout(startTimeout)
 	defer cancel()
+	require.NoError(t, broker.Sync(ctx))
 	require.NoError(t, broker.Kill(ctx))
 	eventually(t, "the receiver notices", func() error {
 		return want("connected", 0, p.metrics(t).sum("otelcol_receiver_amqp_trace_connected"))
