@@ -25,16 +25,15 @@ const (
 type trace struct {
 	id          pcommon.TraceID
 	facts       facts.Facts
-	spans, logs []piece
-	spanBytes   int64
-	logBytes    int64
-	logRecords  int
-	size        int64 // accounted memory: pieces, facts and the trace itself
+	spans, logs holdings
+	size        int64 // accounted memory: holdings, facts and the trace itself
 	factsSize   int64
 
 	first, last time.Time // arrival of the first part and of the last span
 	due         time.Time // when to decide if nothing more arrives
 	scheduled   time.Time // of its newest entry in the deadline queue
+	slot        int64     // of the same
+	parkAt      time.Time // when what lies as it came is to be parked; zero: nothing does
 	decided     bool
 
 	older, newer *trace // neighbours by arrival, for deciding the oldest early
@@ -44,8 +43,8 @@ type trace struct {
 const usualPieces = 4
 
 // traceOverhead is what a trace takes besides its pieces and its facts: itself
-// and its entries in the map and in the deadline queue.
-const traceOverhead = 320
+// and its entries in the map and in the queues.
+const traceOverhead = heapHeadroom * 400
 
 // shard owns a share of the traces. Everything below `in` belongs to its
 // goroutine alone.
@@ -55,19 +54,21 @@ type shard struct {
 
 	traces         map[pcommon.TraceID]*trace
 	oldest, newest *trace
+	sweep          *trace // the next to be parked for want of memory; nil: the oldest
 	deadlines      *deadline.Queue[*trace]
+	parker         parker
 	kept           *memory.Generations[pcommon.TraceID, *verdict]
 	dropped        *memory.Generations[pcommon.TraceID, *verdict]
-	size           int64 // accounted memory of traces
 	counts         decisionCounts
 }
 
 func newShard(e *engine) *shard {
-	n := len(e.shards)
+	n, now := len(e.shards), time.Now()
 	return &shard{
 		engine: e, in: make(chan arrival, arrivals),
 		traces:    make(map[pcommon.TraceID]*trace),
-		deadlines: deadline.New[*trace](tick, time.Now()),
+		deadlines: deadline.New[*trace](tick, now),
+		parker:    parker{store: &e.store},
 		kept:      memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Kept / n),
 		dropped:   memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Dropped / n),
 		counts:    decisionCounts{telemetry: e.telemetry, options: make(map[decisionKey]decisionOptions)},
@@ -88,7 +89,7 @@ func (s *shard) run() {
 			}
 			s.assemble(a)
 		case <-ticker.C:
-			s.decideDue(time.Now())
+			s.wakeDue(time.Now())
 		}
 		s.relieve()
 	}
@@ -105,14 +106,17 @@ func (s *shard) assemble(a arrival) {
 			t = s.open(f.id, a.at)
 		}
 		if a.logs {
-			t.addLogs(f)
+			t.logs.add(f)
 		} else {
 			t.addSpans(f, a.at)
 		}
 		s.account(t, f.size())
-		if t.spanBytes+t.logBytes >= int64(s.engine.config.Buffer.Trace) {
+		if t.spans.bytes+t.logs.bytes >= int64(s.engine.config.Buffer.Trace) {
 			s.decide(t, policy.Early, earlyTraceSize)
 			continue
+		}
+		if t.parkAt.IsZero() {
+			t.parkAt = a.at.Add(s.engine.config.Buffer.ParkAfter.d)
 		}
 		s.schedule(t)
 	}
@@ -120,7 +124,8 @@ func (s *shard) assemble(a arrival) {
 
 // open adds a trace as the newest.
 func (s *shard) open(id pcommon.TraceID, now time.Time) *trace {
-	t := &trace{id: id, first: now, last: now, size: traceOverhead, older: s.newest, spans: make([]piece, 0, usualPieces)}
+	t := &trace{id: id, first: now, last: now, size: traceOverhead, older: s.newest}
+	t.spans.pieces = make([]piece, 0, usualPieces)
 	if s.newest != nil {
 		s.newest.newer = t
 	} else {
@@ -128,8 +133,7 @@ func (s *shard) open(id pcommon.TraceID, now time.Time) *trace {
 	}
 	s.newest = t
 	s.traces[id] = t
-	s.size += t.size
-	s.engine.buffer.add(t.size)
+	s.engine.store.buffer.add(t.size)
 	s.engine.telemetry.tracesPending.Add(1)
 	return t
 }
@@ -149,68 +153,67 @@ func (s *shard) closeTrace(t *trace) {
 	} else {
 		s.newest = t.older
 	}
+	if s.sweep == t {
+		s.sweep = t.newer
+	}
 	t.older, t.newer = nil, nil
-	s.size -= t.size
 	s.engine.telemetry.tracesPending.Add(-1)
 }
 
 func (t *trace) addSpans(f *fragment, now time.Time) {
 	t.facts.Merge(&f.facts)
-	t.spans = append(t.spans, f.pieces...)
-	t.spanBytes += f.bytes
+	t.spans.add(f)
 	t.last = now
-}
-
-func (t *trace) addLogs(f *fragment) {
-	t.logs = append(t.logs, f.pieces...)
-	t.logBytes += f.bytes
-	t.logRecords += f.count
 }
 
 // account adds what a fragment brought. Its pieces were reserved when it came
 // in; what the facts grew by is known only now.
 func (s *shard) account(t *trace, pieces int64) {
-	grown := t.facts.Size() - t.factsSize
+	grown := heapHeadroom*t.facts.Size() - t.factsSize
 	t.factsSize += grown
 	t.size += pieces + grown
-	s.size += pieces + grown
-	s.engine.buffer.add(grown)
+	s.engine.store.buffer.add(grown)
 }
 
-// schedule sets the trace's deadline. A deadline that moves away is looked up
-// again when the old one comes up; only one that comes nearer needs an entry
-// of its own.
+// schedule sets the trace's deadline.
 func (s *shard) schedule(t *trace) {
 	if t.facts.Spans == 0 {
 		t.due = t.first.Add(s.engine.config.Logs.WaitForSpans.d)
 	} else {
 		t.due = s.engine.policy.Deadline(&t.facts, t.first, t.last)
 	}
-	if t.scheduled.IsZero() || t.due.Before(t.scheduled) {
-		t.scheduled = t.due
-		s.deadlines.Add(t.due, t)
+	s.wake(t)
+}
+
+// wake has the trace come up when it is to be decided or parked, whichever is
+// sooner. A time that moves away is looked up again when the old one comes up;
+// only one that comes nearer needs an entry of its own.
+func (s *shard) wake(t *trace) {
+	at := t.due
+	if !t.parkAt.IsZero() && t.parkAt.Before(at) {
+		at = t.parkAt
+	}
+	if t.scheduled.IsZero() || at.Before(t.scheduled) {
+		t.scheduled = at
+		t.slot = s.deadlines.Add(at, t)
 	}
 }
 
-func (s *shard) decideDue(now time.Time) {
-	s.deadlines.Due(now, func(_ int64, t *trace) {
-		switch {
-		case t.decided:
-		case t.due.After(now):
-			t.scheduled = t.due
-			s.deadlines.Add(t.due, t)
-		default:
-			s.decide(t, policy.Waited, "")
+func (s *shard) wakeDue(now time.Time) {
+	s.deadlines.Due(now, func(slot int64, t *trace) {
+		if t.decided || slot != t.slot {
+			return
 		}
+		t.scheduled = time.Time{}
+		if !t.due.After(now) {
+			s.decide(t, policy.Waited, "")
+			return
+		}
+		if s.mayPark(t, now) {
+			s.park(t)
+		}
+		s.wake(t)
 	})
-}
-
-// relieve decides the oldest traces early while the shard holds more than its
-// share of the buffer.
-func (s *shard) relieve() {
-	for s.oldest != nil && s.size > s.engine.shardLimit {
-		s.decide(s.oldest, policy.Early, earlyMemory)
-	}
 }
 
 func (s *shard) decideAll() {

@@ -1,6 +1,8 @@
 package journeyprocessor
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
@@ -14,10 +16,10 @@ func fitting(queue []*released, maxRecords int, maxBytes int64) int {
 	for n, v := range queue {
 		records += v.count
 		bytes += v.bytes + v.written()
-		for i := range v.pieces {
-			if _, ok := headers[v.pieces[i].header]; !ok {
-				headers[v.pieces[i].header] = struct{}{}
-				bytes += int64(len(v.pieces[i].header.key))
+		for h := range v.headers {
+			if _, ok := headers[h]; !ok {
+				headers[h] = struct{}{}
+				bytes += int64(len(h.key))
 			}
 		}
 		if n > 0 && (records > maxRecords || bytes > maxBytes) {
@@ -62,8 +64,8 @@ func join(batch []*released) []byte {
 				order = append(order, p.header)
 				size += len(p.header.key) + 32
 			}
-			byHeader[p.header] = append(byHeader[p.header], p.records)
-			size += len(p.records)
+			byHeader[p.header] = append(byHeader[p.header], p.records.Bytes())
+			size += p.records.Len()
 		}
 	}
 	request := make([]byte, 0, size)
@@ -78,30 +80,30 @@ func divisible(batch []*released) bool { return len(batch) > 1 || batch[0].count
 
 // halves divides a divisible batch: between traces, and if it has only one,
 // between its records. The batch must not be used after that.
-func halves(batch []*released) (first, second []*released) {
+func (r *releaser) halves(batch []*released) (first, second []*released) {
 	if n := len(batch) / 2; n > 0 {
 		return batch[:n], batch[n:]
 	}
-	a, b := cutAt(batch[0], batch[0].count/2)
+	a, b := r.cutAt(batch[0], batch[0].count/2)
 	return []*released{a}, []*released{b}
 }
 
-// cutToSize cuts v into parts of at most maxBytes, but for single records that
-// are larger.
-func cutToSize(v *released, maxBytes int64) []*released {
+// cutToSize cuts v, of which nothing is parked, into parts of at most maxBytes,
+// but for single records that are larger.
+func (r *releaser) cutToSize(v *released, maxBytes int64) []*released {
 	if v.bytes <= maxBytes || v.count < 2 {
 		return []*released{v}
 	}
-	a, b := cutAt(v, v.count/2)
-	return append(cutToSize(a, maxBytes), cutToSize(b, maxBytes)...)
+	a, b := r.cutAt(v, v.count/2)
+	return append(r.cutToSize(a, maxBytes), r.cutToSize(b, maxBytes)...)
 }
 
 // cutAt divides v before its nth record. The parts have v's place: v must not
-// be used after that. A piece that is cut in two stays one user of its header
-// in each part.
-func cutAt(v *released, n int) (*released, *released) {
+// be used after that.
+func (r *releaser) cutAt(v *released, n int) (*released, *released) {
 	first := &released{id: v.id, verdict: v.verdict, tag: v.tag}
 	second := &released{id: v.id, verdict: v.verdict, tag: v.tag}
+	total := v.count
 	for _, p := range v.pieces {
 		room := n - first.count
 		switch {
@@ -110,33 +112,79 @@ func cutAt(v *released, n int) (*released, *released) {
 		case room <= 0:
 			second.addPiece(p)
 		default:
-			a, b := p.cut(room)
+			a, b := r.store.cut(p, room)
+			grown := a.size() + b.size() - p.size()
+			r.store.buffer.add(grown)
+			v.size += grown
 			first.addPiece(a)
 			second.addPiece(b)
 		}
 	}
-	first.size = v.size * int64(first.count) / int64(v.count)
+	first.size = v.size * int64(first.count) / int64(total)
 	second.size = v.size - first.size
 	return first, second
 }
 
-func (v *released) addPiece(p piece) {
-	v.pieces = append(v.pieces, p)
-	v.count += p.count
-	v.bytes += int64(len(p.records))
-}
-
-// cut divides a piece before its nth record.
-func (p piece) cut(n int) (piece, piece) {
-	at := 0
+// cut divides a piece before its nth record. The second part is a copy, so that
+// each has an owner of its own.
+func (s *store) cut(p piece, n int) (piece, piece) {
+	records, at := p.records.Bytes(), 0
 	for range n {
-		_, _, length := protowire.ConsumeField(p.records[at:])
+		_, _, length := protowire.ConsumeField(records[at:])
 		if length < 0 {
 			break // not what wire.Split gives; what follows stays together
 		}
 		at += length
 	}
 	p.header.users.Add(1)
-	return piece{header: p.header, records: p.records[:at:at], count: n},
-		piece{header: p.header, records: p.records[at:], count: p.count - n}
+	rest := s.memory().Alloc(len(records) - at)
+	copy(rest.Bytes(), records[at:])
+	return piece{header: p.header, records: p.records.Prefix(at), count: n},
+		piece{header: p.header, records: rest, count: p.count - n}
+}
+
+// byMetadata sorts a batch by what its senders said beside it. What is of one
+// trace and of several senders is divided between them.
+func (r *releaser) byMetadata(batch []*released) [][]*released {
+	if len(r.config.MetadataKeys) == 0 {
+		if len(batch) == 0 {
+			return nil
+		}
+		return [][]*released{batch}
+	}
+	var sorted [][]*released
+	for _, v := range batch {
+		for _, part := range v.divideByMetadata() {
+			i := slices.IndexFunc(sorted, func(b []*released) bool { return b[0].metadata().equals(part.metadata()) })
+			if i < 0 {
+				i, sorted = len(sorted), append(sorted, nil)
+			}
+			sorted[i] = append(sorted[i], part)
+		}
+	}
+	return sorted
+}
+
+// metadata is that of records of one sender, of which nothing is parked.
+func (v *released) metadata() *clientMetadata { return v.pieces[0].header.metadata }
+
+// divideByMetadata divides v, of which nothing is parked, between senders. V
+// must not be used after that.
+func (v *released) divideByMetadata() []*released {
+	first := v.metadata()
+	if !slices.ContainsFunc(v.pieces, func(p piece) bool { return !p.header.metadata.equals(first) }) {
+		return []*released{v}
+	}
+	var parts []*released
+	for _, p := range v.pieces {
+		i := slices.IndexFunc(parts, func(part *released) bool { return part.metadata().equals(p.header.metadata) })
+		if i < 0 {
+			i, parts = len(parts), append(parts, &released{id: v.id, verdict: v.verdict, tag: v.tag})
+		}
+		parts[i].addPiece(p)
+		parts[i].size += p.size()
+	}
+	// What is not of pieces goes with the first.
+	parts[0].size += v.size - piecesSize(v.pieces)
+	return parts
 }

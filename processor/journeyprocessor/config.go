@@ -97,12 +97,16 @@ type WhenConfig struct {
 // BufferConfig bounds the memory of what waits.
 type BufferConfig struct {
 	// Memory is for all that waits, for a decision or for the next component.
-	// At 85 % of it the oldest traces are decided early; at all of it batches
-	// are refused with a retryable error.
+	// At half of it the oldest traces are parked early, at 80 % decided early,
+	// at 90 % rules that keep less than everything keep less; at all of it
+	// batches are refused with a retryable error.
 	Memory ByteSize `mapstructure:"memory"`
 	// Trace is for a single trace. One that reaches it is decided early, and
 	// what comes later of it follows that decision.
 	Trace ByteSize `mapstructure:"trace"`
+	// ParkAfter is how long records wait as they came; then they are
+	// compressed. Sooner at half of Memory.
+	ParkAfter Duration `mapstructure:"park_after"`
 }
 
 // DecisionsConfig bounds the memory of decisions, by which late spans follow
@@ -126,6 +130,10 @@ type ReleaseConfig struct {
 	// Retry is for batches that the next component refuses for now. By
 	// default it never gives up: the buffer fills and senders are held back.
 	Retry configretry.BackOffConfig `mapstructure:"retry"`
+	// MetadataKeys are the keys of the client metadata, such as a tenant
+	// header, that records leave with as they came. Batches are not mixed
+	// between different values of them.
+	MetadataKeys []string `mapstructure:"metadata_keys"`
 	// ShutdownTimeout is how long a stop goes on offering what is kept to a
 	// component that refuses it. What is left then is counted as lost.
 	ShutdownTimeout Duration `mapstructure:"shutdown_timeout"`
@@ -174,7 +182,7 @@ func createDefaultConfig() *Config {
 			MessageWait: Duration{15 * time.Minute}, MaxWait: Duration{30 * time.Minute},
 		},
 		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
-		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20},
+		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}},
 		Decisions: DecisionsConfig{Kept: 100_000, Dropped: 400_000},
 		Release: ReleaseConfig{
 			MaxBatch: 4096, MaxBatchBytes: 2 << 20, Consumers: 4, Retry: retry,
@@ -233,6 +241,9 @@ func (c *BufferConfig) Validate() error {
 	}
 	if c.Trace <= 0 || c.Trace > c.Memory/4 {
 		errs = append(errs, fmt.Errorf("trace must be between 1B and a quarter of memory (%s), got %s", c.Memory/4, c.Trace))
+	}
+	if err := positive("park_after", c.ParkAfter.d); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -85,17 +85,13 @@ func (s *shard) remember(t *trace, d *policy.Decision) *verdict {
 // with its spans.
 func (s *shard) part(t *trace, v *verdict, d *policy.Decision) {
 	e := s.engine
-	spans := &released{
-		id: t.id, verdict: v, pieces: t.spans, count: t.facts.Spans, bytes: t.spanBytes,
-		size: t.size - piecesSize(t.logs),
-	}
-	logs := &released{
-		id: t.id, verdict: v, pieces: t.logs, count: t.logRecords, bytes: t.logBytes,
-		size: piecesSize(t.logs),
-	}
+	logsSize := t.logs.size()
+	spans := &released{id: t.id, verdict: v, holdings: t.spans, size: t.size - logsSize}
+	logs := &released{id: t.id, verdict: v, holdings: t.logs, size: logsSize}
 	if d.Kept && t.facts.Spans > 0 {
 		spans.tag = newTag(t, d)
 	}
+	t.spans, t.logs = holdings{}, holdings{}
 	e.finish(spans, e.spansOut, &e.telemetry.spans)
 	e.finish(logs, e.logsOut, &e.telemetry.logs)
 }
@@ -103,7 +99,8 @@ func (s *shard) part(t *trace, v *verdict, d *policy.Decision) {
 // follow treats what comes late as its trace was treated.
 func (s *shard) follow(v *verdict, f *fragment, logs bool) {
 	e := s.engine
-	r := &released{id: f.id, verdict: v, pieces: f.pieces, count: f.count, bytes: f.bytes, size: f.size()}
+	r := newReleased(f)
+	r.id, r.verdict = f.id, v
 	if logs {
 		e.finish(r, e.logsOut, &e.telemetry.logs)
 		return
@@ -118,22 +115,6 @@ func (e *engine) finish(r *released, out *releaser, count *signalCounters) {
 		out.push(r)
 		return
 	}
-	e.free(r)
 	count.dropped(context.Background(), r.count)
-}
-
-// free gives back the memory of what has left.
-func (e *engine) free(r *released) {
-	for i := range r.pieces {
-		e.headers.release(r.pieces[i].header)
-	}
-	e.buffer.add(-r.size)
-}
-
-func piecesSize(pieces []piece) int64 {
-	var n int64
-	for i := range pieces {
-		n += pieces[i].size()
-	}
-	return n
+	e.store.release(r)
 }

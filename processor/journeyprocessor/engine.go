@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/arena"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
@@ -24,16 +25,13 @@ type engine struct {
 	telemetry *telemetry
 	policy    *policy.Policy
 	matches   *match.Set
-	buffer    *buffer
-	headers   *headerTable
+	store     store
 	shards    []*shard
 
 	marshalTraces ptrace.ProtoMarshaler
 	marshalLogs   plog.ProtoMarshaler
 	alwaysKeep    plog.SeverityNumber
 	dropsUntraced bool
-	// shardLimit is the accounted memory above which a shard decides early.
-	shardLimit int64
 
 	// Nil-consumer releasers are never started: nothing comes their way.
 	spansOut, logsOut  *releaser
@@ -54,25 +52,27 @@ func newEngine(settings component.TelemetrySettings, config *Config) (*engine, e
 	if err != nil {
 		return nil, err
 	}
-	b := &buffer{limit: int64(config.Buffer.Memory)}
+	b := &buffer{limit: int64(config.Buffer.Memory), memory: arena.New(poisonFreed)}
 	t, err := newTelemetry(settings, config.Telemetry.MaxJourneys, b)
 	if err != nil {
 		return nil, err
 	}
 	e := &engine{
 		config: config, logger: settings.Logger, telemetry: t,
-		policy: p, matches: matches, buffer: b, headers: newHeaderTable(b),
+		policy: p, matches: matches, store: store{buffer: b, headers: newHeaderTable(b)},
 		shards:        make([]*shard, runtime.GOMAXPROCS(0)),
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
 	}
 	e.alwaysKeep, err = parseSeverity(config.Logs.AlwaysKeep)
-	e.shardLimit = int64(earlyShare * float64(b.limit) / float64(len(e.shards)))
 	e.spansOut, e.logsOut = e.newReleaser(&t.spans), e.newReleaser(&t.logs)
 	return e, err
 }
 
+// poisonFreed is set by tests: what is freed is overwritten.
+var poisonFreed bool
+
 func (e *engine) newReleaser(count *signalCounters) *releaser {
-	r := &releaser{config: e.config.Release, logger: e.logger, count: count, free: e.free}
+	r := &releaser{config: e.config.Release, logger: e.logger, count: count, store: &e.store}
 	r.waiting = sync.NewCond(&r.mu)
 	return r
 }

@@ -6,23 +6,25 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/arena"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
 )
 
-// piece is encoded records of one trace that share a header.
+// piece is encoded records of one trace that share a header. Whoever owns it
+// gives both back, once: see holdings.
 type piece struct {
 	header  *header
-	records []byte // each with tag and length, one after the other
+	records arena.Block // each with tag and length, one after the other
 	count   int
 }
 
-// pieceOverhead is what a piece takes besides its records: itself, the slice
-// it stands in and the allocator's rounding. TestTheAccountIsWhatMemoryIsUsed
-// holds the account against the heap.
+// pieceOverhead is what a piece takes on the heap: itself, in slices that have
+// some room. TestTheAccountIsWhatMemoryIsUsed holds the account against the
+// heap.
 const pieceOverhead = 64
 
-func (p *piece) size() int64 { return int64(cap(p.records)) + pieceOverhead }
+func (p *piece) size() int64 { return p.records.Size() + pieceOverhead }
 
 // fragment is what one batch holds of one trace: spans or log records.
 type fragment struct {
@@ -36,10 +38,12 @@ type fragment struct {
 
 // size is the memory the fragment's records take. What its facts take is
 // accounted with its trace.
-func (f *fragment) size() int64 {
+func (f *fragment) size() int64 { return piecesSize(f.pieces) }
+
+func piecesSize(pieces []piece) int64 {
 	var n int64
-	for i := range f.pieces {
-		n += f.pieces[i].size()
+	for i := range pieces {
+		n += pieces[i].size()
 	}
 	return n
 }
@@ -51,6 +55,7 @@ type splitter struct {
 	byTrace   map[pcommon.TraceID]int32 // index into fragments
 	fragments []*fragment
 	chunk     []fragment // where the next fragments come from
+	metadata  *clientMetadata  // of the batch
 	// For the scope at hand: each record's fragment (-1 for none), and for
 	// each fragment touched how many bytes and records it gets.
 	owner   []int32
@@ -68,12 +73,25 @@ var splitters = sync.Pool{New: func() any {
 
 func (s *splitter) reset() {
 	clear(s.byTrace)
-	clear(s.groups)
+	for i := range s.groups {
+		clear(s.groups[i].Records)
+		s.groups[i].Resource, s.groups[i].Scope = nil, nil
+	}
 	clear(s.fragments)
-	s.groups, s.fragments = s.groups[:0], s.fragments[:0]
+	s.groups, s.fragments, s.metadata = s.groups[:0], s.fragments[:0], nil
 	s.bytes, s.counts = s.bytes[:0], s.counts[:0]
 	s.owner, s.touched = s.owner[:0], s.touched[:0]
 	s.skipped, s.skippedBytes = 0, 0
+}
+
+// total is the memory that the fragments take and the bytes of all records.
+func (s *splitter) total() (size, bytes int64) {
+	bytes = s.skippedBytes
+	for _, f := range s.fragments {
+		size += f.size()
+		bytes += f.bytes
+	}
+	return size, bytes
 }
 
 // skip says that the next record of the scope at hand is dropped.
@@ -118,25 +136,29 @@ func (s *splitter) newFragment(id pcommon.TraceID) *fragment {
 
 // cut copies the records of the scope at hand to the fragments they were
 // assigned to: what waits must not hold the whole batch in memory.
-func (s *splitter) cut(g *wire.Group, headers *headerTable) {
+func (s *splitter) cut(g *wire.Group, to *store) {
 	if len(s.touched) == 0 {
 		s.owner = s.owner[:0]
 		return
 	}
-	h := headers.take(g, int64(len(s.touched)))
+	h := to.headers.take(g, s.metadata, int64(len(s.touched)))
 	for _, i := range s.touched {
 		f := s.fragments[i]
-		f.pieces = append(f.pieces, piece{header: h, records: make([]byte, 0, s.bytes[i]), count: s.counts[i]})
+		f.pieces = append(f.pieces, piece{header: h, records: to.memory().Alloc(s.bytes[i]), count: s.counts[i]})
 		f.count += s.counts[i]
 		f.bytes += int64(s.bytes[i])
 		s.bytes[i], s.counts[i] = 0, 0
 	}
+	// From here on bytes counts what has been copied.
 	for r, i := range s.owner {
 		if i < 0 {
 			continue
 		}
 		p := &s.fragments[i].pieces[len(s.fragments[i].pieces)-1]
-		p.records = append(p.records, g.Records[r]...)
+		s.bytes[i] += copy(p.records.Bytes()[s.bytes[i]:], g.Records[r])
+	}
+	for _, i := range s.touched {
+		s.bytes[i] = 0
 	}
 	s.owner, s.touched = s.owner[:0], s.touched[:0]
 }

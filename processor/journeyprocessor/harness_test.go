@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/client"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
@@ -52,6 +53,9 @@ func load(text string) (*Config, error) {
 	return config, confmap.Validate(config)
 }
 
+// What is freed is overwritten in all tests, so that a use after it shows.
+func init() { poisonFreed = true }
+
 func start(t *testing.T, config string) *harness {
 	t.Helper()
 	c, err := load(config)
@@ -75,6 +79,16 @@ func (h *harness) stop() {
 	require.NoError(h.t, h.logs.Shutdown(context.Background()))
 	h.holdsTheLaw()
 	require.Zero(h.t, h.value("processor_journey_spans_pending"))
+	h.holdsNothing()
+}
+
+// holdsNothing checks that all memory has been given back, once.
+func (h *harness) holdsNothing() {
+	h.t.Helper()
+	s := &h.traces.(pipeline).store
+	require.Zero(h.t, s.memory().Blocks(), "blocks that nobody has freed")
+	require.Zero(h.t, s.buffer.used.Load(), "bytes accounted for")
+	require.Empty(h.t, s.headers.byKey, "headers in use")
 }
 
 // inBubble runs f in fake time with a processor that is stopped at the end.
@@ -163,7 +177,13 @@ type sink struct {
 	choice  func(ptrace.Traces) error
 	offers  int
 	spans   []ptrace.Span
+	tenants []string // of each span's batch
 	records []plog.LogRecord
+}
+
+// withTenant is the context of a batch that came with a tenant's header.
+func withTenant(ctx context.Context, tenant string) context.Context {
+	return client.NewContext(ctx, client.Info{Metadata: client.NewMetadata(map[string][]string{"X-Tenant": {tenant}})})
 }
 
 var errBusy = errors.New("busy")
@@ -200,6 +220,7 @@ func (s *sink) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span := range ss.Spans().All() {
 				s.spans = append(s.spans, span)
+				s.tenants = append(s.tenants, strings.Join(client.FromContext(ctx).Metadata.Get("x-tenant"), ","))
 			}
 		}
 	}

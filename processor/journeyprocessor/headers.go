@@ -9,14 +9,17 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
 )
 
-// header is an encoded resource and scope. It does not change.
+// header is what records share: their encoded resource and scope, and the
+// client metadata they came with. It does not change.
 type header struct {
 	resource, scope []byte
+	metadata        *clientMetadata
 	key             string
-	users           atomic.Int64 // pieces that refer to it
+	serial          uint64       // in the order of their making
+	users           atomic.Int64 // pieces and parcels that refer to it
 }
 
-func (h *header) size() int64 { return int64(2*len(h.key) + 200) }
+func (h *header) size() int64 { return heapHeadroom * int64(2*len(h.key)+200) }
 
 // headerTable holds each header once while pieces refer to it: a service sends
 // the same resource with every batch, and a trace would otherwise hold it
@@ -27,24 +30,32 @@ type headerTable struct {
 	mu sync.Mutex
 	// byKey and every change of a header's users from or to zero.
 	byKey map[string]*header
+	made  uint64
 }
 
 func newHeaderTable(b *buffer) *headerTable {
 	return &headerTable{buffer: b, byKey: make(map[string]*header)}
 }
 
-// take returns the header of a group for n pieces more. Each of them must be
-// given back with release.
-func (t *headerTable) take(g *wire.Group, n int64) *header {
+// take returns the header of a group that came with m, for n pieces more. Each
+// of them must be given back with release.
+func (t *headerTable) take(g *wire.Group, m *clientMetadata, n int64) *header {
 	var scratch [512]byte
 	key := binary.AppendUvarint(scratch[:0], uint64(len(g.Resource)))
 	key = append(append(key, g.Resource...), g.Scope...)
+	if m != nil {
+		key = append(append(binary.AppendUvarint(key, uint64(len(g.Scope))), 'm'), m.key...)
+	}
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h, ok := t.byKey[string(key)]
 	if !ok {
-		h = &header{key: string(key), resource: bytes.Clone(g.Resource), scope: bytes.Clone(g.Scope)}
+		h = &header{
+			key: string(key), resource: bytes.Clone(g.Resource), scope: bytes.Clone(g.Scope),
+			metadata: m, serial: t.made,
+		}
+		t.made++
 		t.byKey[h.key] = h
 		t.buffer.add(h.size())
 	}
@@ -52,7 +63,7 @@ func (t *headerTable) take(g *wire.Group, n int64) *header {
 	return h
 }
 
-// release gives one piece's use back.
+// release gives one use back.
 func (t *headerTable) release(h *header) {
 	if h.users.Add(-1) > 0 {
 		return

@@ -29,40 +29,56 @@ func (e *engine) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	if n == 0 {
 		return nil
 	}
-	return e.ingest(ctx, &e.telemetry.spans, n, func(s *splitter) error { return e.splitTraces(s, td) })
+	return e.ingest(ctx, intake{
+		count: &e.telemetry.spans, records: n,
+		encode: func() ([]byte, error) { return e.marshalTraces.MarshalTraces(td) },
+		split:  func(s *splitter) { e.splitTraces(s, td) },
+	})
+}
+
+// intake is what differs between the signals.
+type intake struct {
+	count   *signalCounters
+	records int
+	encode  func() ([]byte, error)
+	split   func(*splitter)
 }
 
 // ingest is what both signals share: split outside of all locks, reserve
 // memory for the whole batch, then hand every shard its part.
-func (e *engine) ingest(ctx context.Context, count *signalCounters, n int, split func(*splitter) error) error {
+func (e *engine) ingest(ctx context.Context, in intake) error {
+	count, n := in.count, in.records
 	e.gate.RLock()
 	defer e.gate.RUnlock()
 	if !e.running {
 		return count.refused(ctx, n, refusedStopping, errStopping)
 	}
-	if e.buffer.isFull() {
+	if e.store.buffer.isRefusing() {
 		return count.refused(ctx, n, refusedFull, errFull)
 	}
 	s := splitters.Get().(*splitter)
 	defer func() { s.reset(); splitters.Put(s) }()
-	if err := split(s); err != nil {
-		e.discard(s.fragments)
-		return count.refused(ctx, n, refusedMalformed, consumererror.NewPermanent(err))
+	request, err := in.encode()
+	if err == nil {
+		s.groups, err = wire.Split(request, s.groups)
 	}
-	size, bytes := int64(0), s.skippedBytes
-	for _, f := range s.fragments {
-		size += f.size()
-		bytes += f.bytes
+	if err != nil {
+		return count.refused(ctx, n, refusedMalformed, consumererror.NewPermanent(fmt.Errorf("encode a batch: %w", err)))
 	}
-	if reason, err := e.buffer.reserve(size); err != nil {
-		e.discard(s.fragments)
+	// The request stands for what its records will take, until that is known.
+	reserved := int64(len(request))
+	if reason, err := e.store.buffer.reserve(reserved); err != nil {
 		return count.refused(ctx, n, reason, err)
 	}
+	s.metadata = metadataOf(ctx, e.config.Release.MetadataKeys)
+	in.split(s)
+	size, bytes := s.total()
+	e.store.buffer.add(size - reserved)
 	count.pending.Add(int64(n))
 	if err := e.handOver(ctx, count, s.fragments); err != nil {
 		count.pending.Add(int64(-n))
 		e.discard(s.fragments)
-		e.buffer.add(-size)
+		e.store.buffer.add(-size)
 		return count.refused(ctx, n, refusedCancelled, err)
 	}
 	count.received(ctx, n, bytes)
@@ -70,12 +86,10 @@ func (e *engine) ingest(ctx context.Context, count *signalCounters, n int, split
 	return nil
 }
 
-// discard gives back what fragments that go nowhere share with others.
+// discard gives back the memory of fragments that go nowhere.
 func (e *engine) discard(fragments []*fragment) {
 	for _, f := range fragments {
-		for i := range f.pieces {
-			e.headers.release(f.pieces[i].header)
-		}
+		e.store.freePieces(f.pieces)
 	}
 }
 
@@ -135,19 +149,12 @@ func (e *engine) passUntraced(ctx context.Context, count *signalCounters, f *fra
 	} else {
 		e.telemetry.ProcessorJourneyInvalidSpans.Add(ctx, int64(f.count))
 	}
-	out.push(&released{pieces: f.pieces, count: f.count, bytes: f.bytes, size: f.size()})
+	out.push(newReleased(f))
 }
 
 // splitTraces looks at every span once, for its trace's facts, and cuts its
 // bytes out of the encoded batch.
-func (e *engine) splitTraces(s *splitter, td ptrace.Traces) error {
-	request, err := e.marshalTraces.MarshalTraces(td)
-	if err != nil {
-		return fmt.Errorf("encode traces: %w", err)
-	}
-	if s.groups, err = wire.Split(request, s.groups); err != nil {
-		return err
-	}
+func (e *engine) splitTraces(s *splitter, td ptrace.Traces) {
 	group := 0
 	var candidates match.Candidates
 	for _, rs := range td.ResourceSpans().All() {
@@ -162,10 +169,9 @@ func (e *engine) splitTraces(s *splitter, td ptrace.Traces) error {
 				f.facts.Add(r, span)
 				candidates.Held(span, &f.facts.Held)
 			}
-			s.cut(g, e.headers)
+			s.cut(g, &e.store)
 		}
 	}
-	return nil
 }
 
 func serviceOf(resource pcommon.Resource) string {

@@ -2,12 +2,9 @@ package journeyprocessor
 
 import (
 	"context"
-	"fmt"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
-
-	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
 )
 
 // ConsumeLogs takes a batch of log records in, under the conditions of
@@ -18,19 +15,16 @@ func (e *engine) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	if n == 0 {
 		return nil
 	}
-	return e.ingest(ctx, &e.telemetry.logs, n, func(s *splitter) error { return e.splitLogs(s, ld) })
+	return e.ingest(ctx, intake{
+		count: &e.telemetry.logs, records: n,
+		encode: func() ([]byte, error) { return e.marshalLogs.MarshalLogs(ld) },
+		split:  func(s *splitter) { e.splitLogs(s, ld) },
+	})
 }
 
 // splitLogs cuts the batch by trace. Records that are kept whatever becomes of
 // their journey are put where those without a trace are.
-func (e *engine) splitLogs(s *splitter, ld plog.Logs) error {
-	request, err := e.marshalLogs.MarshalLogs(ld)
-	if err != nil {
-		return fmt.Errorf("encode logs: %w", err)
-	}
-	if s.groups, err = wire.Split(request, s.groups); err != nil {
-		return err
-	}
+func (e *engine) splitLogs(s *splitter, ld plog.Logs) {
 	group := 0
 	for _, rl := range ld.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
@@ -43,10 +37,9 @@ func (e *engine) splitLogs(s *splitter, ld plog.Logs) error {
 				}
 				s.assign(e.traceOf(record), len(g.Records[i]))
 			}
-			s.cut(g, e.headers)
+			s.cut(g, &e.store)
 		}
 	}
-	return nil
 }
 
 // traceOf is the trace whose decision the record follows; none for a record

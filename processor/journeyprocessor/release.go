@@ -16,6 +16,7 @@ import (
 const (
 	lostRefused  = "refused"
 	lostShutdown = "shutdown"
+	lostDamaged  = "damaged"
 )
 
 const (
@@ -35,10 +36,21 @@ type released struct {
 	id      pcommon.TraceID
 	verdict *verdict // nil: goes out as it came
 	tag     *tag     // for the root span; nil for what comes late
-	pieces  []piece
-	count   int
-	bytes   int64
-	size    int64 // accounted memory
+	holdings
+	size int64 // accounted memory
+}
+
+// newReleased is what a fragment holds, without a verdict.
+func newReleased(f *fragment) *released {
+	r := &released{size: f.size()}
+	r.add(f)
+	return r
+}
+
+// release gives back the memory of what has left, and its account.
+func (s *store) release(v *released) {
+	s.free(&v.holdings)
+	s.buffer.add(-v.size)
 }
 
 // releaser hands what is kept of one signal to the next component, in batches,
@@ -49,7 +61,7 @@ type releaser struct {
 	config ReleaseConfig
 	logger *zap.Logger
 	count  *signalCounters
-	free   func(*released)
+	store  *store
 	// deliver builds a batch from an encoded request and hands it on. It is
 	// called again for the same request if it fails: what was handed on may
 	// have been changed by whoever got it.
@@ -106,13 +118,46 @@ func (r *releaser) run(ctx context.Context) {
 	// One clock of patience for all that this goroutine offers: while the next
 	// component is away, every batch waits as long as the last one did.
 	wait := r.newBackOff()
+	parker := parker{store: r.store}
 	for {
 		batch := r.take()
 		if batch == nil {
 			return
 		}
-		r.offer(ctx, batch, wait, time.Now())
+		for _, part := range r.prepare(ctx, batch, &parker) {
+			r.offer(ctx, part, wait, time.Now())
+		}
 	}
+}
+
+// prepare unpacks what was parked, and divides the batch where it has to be:
+// between senders whose metadata differ, and a single trace that is larger than
+// a batch.
+func (r *releaser) prepare(ctx context.Context, batch []*released, parker *parker) [][]*released {
+	whole := batch[:0]
+	for _, v := range batch {
+		before := v.holdings.size()
+		err := parker.unpack(&v.holdings)
+		grown := v.holdings.size() - before
+		v.size += grown
+		r.store.buffer.add(grown)
+		if err != nil {
+			r.settle(ctx, []*released{v}, lostDamaged, err)
+			continue
+		}
+		whole = append(whole, v)
+	}
+	var parts [][]*released
+	for _, same := range r.byMetadata(whole) {
+		if len(same) > 1 || same[0].bytes <= int64(r.config.MaxBatchBytes) {
+			parts = append(parts, same)
+			continue
+		}
+		for _, part := range r.cutToSize(same[0], int64(r.config.MaxBatchBytes)) {
+			parts = append(parts, []*released{part})
+		}
+	}
+	return parts
 }
 
 // take waits for work and takes as much as fits into a batch; nil when there
@@ -125,9 +170,6 @@ func (r *releaser) take() []*released {
 			return nil
 		}
 		r.waiting.Wait()
-	}
-	if first := r.queue[0]; first.bytes > int64(r.config.MaxBatchBytes) && first.count > 1 {
-		r.queue = append(cutToSize(first, int64(r.config.MaxBatchBytes)), r.queue[1:]...)
 	}
 	n := fitting(r.queue, r.config.MaxBatch, int64(r.config.MaxBatchBytes))
 	batch := make([]*released, n)
@@ -144,6 +186,7 @@ func (r *releaser) take() []*released {
 // to the record that is at fault.
 func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.ExponentialBackOff, begun time.Time) {
 	request := join(batch)
+	ctx = batch[0].metadata().context(ctx)
 	for refusals := 1; ; refusals++ {
 		err := r.deliver(ctx, request, batch)
 		if err == nil {
@@ -162,7 +205,7 @@ func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.E
 			r.settle(ctx, batch, lostShutdown, err)
 			return
 		case divisible(batch) && (final || refusals >= splitAfter):
-			first, second := halves(batch)
+			first, second := r.halves(batch)
 			r.offer(ctx, first, wait, begun)
 			r.offer(ctx, second, wait, begun)
 			return
@@ -198,7 +241,7 @@ func (r *releaser) settle(ctx context.Context, batch []*released, lost string, e
 	for _, v := range batch {
 		records += v.count
 		bytes += v.bytes
-		r.free(v)
+		r.store.release(v)
 	}
 	if lost == "" {
 		r.count.kept(ctx, records, bytes)

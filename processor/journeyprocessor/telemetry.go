@@ -69,6 +69,8 @@ func (t *telemetry) observe(b *buffer) error {
 		{t.RegisterProcessorJourneyTracesPendingCallback, t.tracesPending.Load},
 		{t.RegisterProcessorJourneyBufferBytesCallback, b.used.Load},
 		{t.RegisterProcessorJourneyBufferLimitBytesCallback, func() int64 { return b.limit }},
+		{t.RegisterProcessorJourneyBufferResidentBytesCallback, b.memory.Resident},
+		{t.RegisterProcessorJourneyOverloadLevelCallback, func() int64 { return int64(b.observe()) }},
 	} {
 		err := gauge.register(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(gauge.value())

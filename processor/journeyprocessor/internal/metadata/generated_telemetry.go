@@ -25,35 +25,38 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                              metric.Meter
-	mu                                 sync.Mutex
-	registrations                      []metric.Registration
-	ProcessorJourneyBufferBytes        metric.Int64ObservableGauge
-	ProcessorJourneyBufferLimitBytes   metric.Int64ObservableGauge
-	ProcessorJourneyEarlyDecisions     metric.Int64Counter
-	ProcessorJourneyInvalidSpans       metric.Int64Counter
-	ProcessorJourneyInvalidTracestates metric.Int64Counter
-	ProcessorJourneyJourneySpans       metric.Int64Counter
-	ProcessorJourneyJourneys           metric.Int64Counter
-	ProcessorJourneyLateSpans          metric.Int64Counter
-	ProcessorJourneyLogBytesKept       metric.Int64Counter
-	ProcessorJourneyLogBytesReceived   metric.Int64Counter
-	ProcessorJourneyLogRecordsDropped  metric.Int64Counter
-	ProcessorJourneyLogRecordsKept     metric.Int64Counter
-	ProcessorJourneyLogRecordsLost     metric.Int64Counter
-	ProcessorJourneyLogRecordsPending  metric.Int64ObservableGauge
-	ProcessorJourneyLogRecordsReceived metric.Int64Counter
-	ProcessorJourneyLogRecordsRefused  metric.Int64Counter
-	ProcessorJourneyReleaseRetries     metric.Int64Counter
-	ProcessorJourneySpanBytesKept      metric.Int64Counter
-	ProcessorJourneySpanBytesReceived  metric.Int64Counter
-	ProcessorJourneySpansDropped       metric.Int64Counter
-	ProcessorJourneySpansKept          metric.Int64Counter
-	ProcessorJourneySpansLost          metric.Int64Counter
-	ProcessorJourneySpansPending       metric.Int64ObservableGauge
-	ProcessorJourneySpansReceived      metric.Int64Counter
-	ProcessorJourneySpansRefused       metric.Int64Counter
-	ProcessorJourneyTracesPending      metric.Int64ObservableGauge
+	meter                               metric.Meter
+	mu                                  sync.Mutex
+	registrations                       []metric.Registration
+	ProcessorJourneyBufferBytes         metric.Int64ObservableGauge
+	ProcessorJourneyBufferLimitBytes    metric.Int64ObservableGauge
+	ProcessorJourneyBufferResidentBytes metric.Int64ObservableGauge
+	ProcessorJourneyEarlyDecisions      metric.Int64Counter
+	ProcessorJourneyInvalidSpans        metric.Int64Counter
+	ProcessorJourneyInvalidTracestates  metric.Int64Counter
+	ProcessorJourneyJourneySpans        metric.Int64Counter
+	ProcessorJourneyJourneys            metric.Int64Counter
+	ProcessorJourneyLateSpans           metric.Int64Counter
+	ProcessorJourneyLogBytesKept        metric.Int64Counter
+	ProcessorJourneyLogBytesReceived    metric.Int64Counter
+	ProcessorJourneyLogRecordsDropped   metric.Int64Counter
+	ProcessorJourneyLogRecordsKept      metric.Int64Counter
+	ProcessorJourneyLogRecordsLost      metric.Int64Counter
+	ProcessorJourneyLogRecordsPending   metric.Int64ObservableGauge
+	ProcessorJourneyLogRecordsReceived  metric.Int64Counter
+	ProcessorJourneyLogRecordsRefused   metric.Int64Counter
+	ProcessorJourneyOverloadLevel       metric.Int64ObservableGauge
+	ProcessorJourneyParkedParcels       metric.Int64Counter
+	ProcessorJourneyReleaseRetries      metric.Int64Counter
+	ProcessorJourneySpanBytesKept       metric.Int64Counter
+	ProcessorJourneySpanBytesReceived   metric.Int64Counter
+	ProcessorJourneySpansDropped        metric.Int64Counter
+	ProcessorJourneySpansKept           metric.Int64Counter
+	ProcessorJourneySpansLost           metric.Int64Counter
+	ProcessorJourneySpansPending        metric.Int64ObservableGauge
+	ProcessorJourneySpansReceived       metric.Int64Counter
+	ProcessorJourneySpansRefused        metric.Int64Counter
+	ProcessorJourneyTracesPending       metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -97,12 +100,42 @@ func (builder *TelemetryBuilder) RegisterProcessorJourneyBufferLimitBytesCallbac
 	return nil
 }
 
+// RegisterProcessorJourneyBufferResidentBytesCallback sets callback for observable ProcessorJourneyBufferResidentBytes metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyBufferResidentBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyBufferResidentBytes, obs: o})
+		return nil
+	}, builder.ProcessorJourneyBufferResidentBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorJourneyLogRecordsPendingCallback sets callback for observable ProcessorJourneyLogRecordsPending metric.
 func (builder *TelemetryBuilder) RegisterProcessorJourneyLogRecordsPendingCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyLogRecordsPending, obs: o})
 		return nil
 	}, builder.ProcessorJourneyLogRecordsPending)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneyOverloadLevelCallback sets callback for observable ProcessorJourneyOverloadLevel metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyOverloadLevelCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyOverloadLevel, obs: o})
+		return nil
+	}, builder.ProcessorJourneyOverloadLevel)
 	if err != nil {
 		return err
 	}
@@ -179,6 +212,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	builder.ProcessorJourneyBufferLimitBytes, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_journey_buffer_limit_bytes",
 		metric.WithDescription("The setting `buffer.memory`. [Development]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyBufferResidentBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_journey_buffer_resident_bytes",
+		metric.WithDescription("Physical memory that waiting records hold outside of the Go heap, with the gaps between them. [Development]"),
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
@@ -264,6 +303,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_journey_log_records_refused",
 		metric.WithDescription("Log records refused with an error, by the reasons of spans_refused. [Development]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyOverloadLevel, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_journey_overload_level",
+		metric.WithDescription("What is done for want of memory. 0 nothing, 1 parks early (half of `buffer.memory`), 2 decides early (80 %), 3 thins rules that keep less than everything (90 %), 4 refuses batches (all of it). [Development]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyParkedParcels, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_parked_parcels",
+		metric.WithDescription("Parcels of spans or log records that were compressed because they waited for long, or for want of memory. [Development]"),
+		metric.WithUnit("{parcel}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyReleaseRetries, err = builder.meter.Int64Counter(

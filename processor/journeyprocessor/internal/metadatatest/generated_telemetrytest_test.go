@@ -28,7 +28,15 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	require.NoError(t, tb.RegisterProcessorJourneyBufferResidentBytesCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterProcessorJourneyLogRecordsPendingCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterProcessorJourneyOverloadLevelCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
@@ -53,6 +61,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorJourneyLogRecordsLost.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsReceived.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsRefused.Add(context.Background(), 1)
+	tb.ProcessorJourneyParkedParcels.Add(context.Background(), 1)
 	tb.ProcessorJourneyReleaseRetries.Add(context.Background(), 1)
 	tb.ProcessorJourneySpanBytesKept.Add(context.Background(), 1)
 	tb.ProcessorJourneySpanBytesReceived.Add(context.Background(), 1)
@@ -65,6 +74,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyBufferLimitBytes(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyBufferResidentBytes(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyEarlyDecisions(t, testTel,
@@ -107,6 +119,12 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyLogRecordsRefused(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyOverloadLevel(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyParkedParcels(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyReleaseRetries(t, testTel,

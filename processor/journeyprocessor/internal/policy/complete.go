@@ -15,7 +15,7 @@ func (p *Policy) Deadline(f *facts.Facts, first, last time.Time) time.Time {
 	switch {
 	case f.OpenMessages() > 0:
 		wait = p.Waits.Message
-	case !isWhole(f) || p.lacksStep(f):
+	case !IsWhole(f) || p.lacksStep(f):
 		wait = p.Waits.Missing
 	default:
 		wait = p.Waits.Quiet
@@ -36,7 +36,7 @@ func (p *Policy) lacksStep(f *facts.Facts) bool {
 	return false
 }
 
-// isWhole says that by all that is known the trace has all of its spans.
-func isWhole(f *facts.Facts) bool {
+// IsWhole says that by all that is known the trace has all of its spans.
+func IsWhole(f *facts.Facts) bool {
 	return f.Root != nil && f.MissingParents() == 0 && f.OpenMessages() == 0
 }

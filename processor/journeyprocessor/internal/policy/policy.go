@@ -99,7 +99,7 @@ var unmatched = Rule{Name: "no rule", Threshold: sampling.AlwaysSampleThreshold,
 func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decision {
 	journey := p.journey(f)
 	d := Decision{Journey: journey.Name, Steps: journey.Steps, Reached: reached(f, journey.Steps)}
-	d.Complete = d.Reached == len(d.Steps) && isWhole(f)
+	d.Complete = d.Reached == len(d.Steps) && IsWhole(f)
 	var why string
 	d.Outcome, why = p.outcome(f, journey.Steps, ending)
 

@@ -41,7 +41,8 @@ type Group struct {
 
 // Split appends to dst one Group for each scope of the request, in order. A
 // scope without records gives a group without records. On an error dst is
-// returned as far as it got.
+// returned as far as it got. The lists of records that lie beyond dst's length
+// are used again.
 func Split(request []byte, dst []Group) ([]Group, error) {
 	err := eachField(request, func(num protowire.Number, field, body []byte) error {
 		if num != groups || body == nil {
@@ -62,9 +63,8 @@ func splitResource(b []byte, dst []Group) ([]Group, error) {
 			resource = join(resource, field)
 			return nil
 		}
-		g, err := splitScope(body)
-		dst = append(dst, g)
-		return err
+		dst = extend(dst)
+		return splitScope(body, &dst[len(dst)-1])
 	})
 	for i := first; i < len(dst); i++ {
 		dst[i].Resource = resource
@@ -72,9 +72,19 @@ func splitResource(b []byte, dst []Group) ([]Group, error) {
 	return dst, err
 }
 
-func splitScope(b []byte) (Group, error) {
-	var g Group
-	err := eachField(b, func(num protowire.Number, field, body []byte) error {
+// extend appends an empty group, with the memory of the one that lay there.
+func extend(dst []Group) []Group {
+	if len(dst) == cap(dst) {
+		return append(dst, Group{})
+	}
+	dst = dst[:len(dst)+1]
+	g := &dst[len(dst)-1]
+	*g = Group{Records: g.Records[:0]}
+	return dst
+}
+
+func splitScope(b []byte, g *Group) error {
+	return eachField(b, func(num protowire.Number, field, body []byte) error {
 		if num != records || body == nil {
 			g.Scope = join(g.Scope, field)
 			return nil
@@ -82,7 +92,6 @@ func splitScope(b []byte) (Group, error) {
 		g.Records = append(g.Records, field)
 		return nil
 	})
-	return g, err
 }
 
 // join appends field to prefix; the common case of a single field takes no

@@ -1,0 +1,63 @@
+package journeyprocessor
+
+import (
+	"context"
+	"encoding/binary"
+	"strings"
+
+	"go.opentelemetry.io/collector/client"
+)
+
+// clientMetadata is what a sender said of a batch beside its spans, such as a tenant
+// header, of the keys that release::metadata_keys names. It does not change.
+type clientMetadata struct {
+	key    string // the same for equal values
+	values map[string][]string
+}
+
+// metadataOf takes the named keys out of the context; nil if it has none of
+// them, or none are named.
+func metadataOf(ctx context.Context, keys []string) *clientMetadata {
+	if len(keys) == 0 {
+		return nil
+	}
+	from := client.FromContext(ctx).Metadata
+	m := &clientMetadata{values: make(map[string][]string, len(keys))}
+	var key []byte
+	for _, k := range keys {
+		values := from.Get(k)
+		if len(values) == 0 {
+			continue
+		}
+		m.values[k] = values
+		key = appendText(key, strings.ToLower(k))
+		key = binary.AppendUvarint(key, uint64(len(values)))
+		for _, v := range values {
+			key = appendText(key, v)
+		}
+	}
+	if len(key) == 0 {
+		return nil
+	}
+	m.key = string(key)
+	return m
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// context is that of a batch which leaves with m.
+func (m *clientMetadata) context(ctx context.Context) context.Context {
+	if m == nil {
+		return ctx
+	}
+	return client.NewContext(ctx, client.Info{Metadata: client.NewMetadata(m.values)})
+}
+
+func (m *clientMetadata) equals(other *clientMetadata) bool {
+	if m == nil || other == nil {
+		return m == other
+	}
+	return m.key == other.key
+}
