@@ -54,8 +54,8 @@ type splitter struct {
 	groups    []wire.Group
 	byTrace   map[pcommon.TraceID]int32 // index into fragments
 	fragments []*fragment
-	chunk     []fragment // where the next fragments come from
-	metadata  *clientMetadata  // of the batch
+	chunk     []fragment      // where the next fragments come from
+	metadata  *clientMetadata // of the batch
 	// For the scope at hand: each record's fragment (-1 for none), and for
 	// each fragment touched how many bytes and records it gets.
 	owner   []int32
