@@ -57,8 +57,7 @@ type shard struct {
 	sweep          *trace // the next to be parked for want of memory; nil: the oldest
 	deadlines      *deadline.Queue[*trace]
 	parker         parker
-	kept           *memory.Generations[pcommon.TraceID, *verdict]
-	dropped        *memory.Generations[pcommon.TraceID, *verdict]
+	memory         *memory.Decisions
 	counts         decisionCounts
 }
 
@@ -69,8 +68,7 @@ func newShard(e *engine) *shard {
 		traces:    make(map[pcommon.TraceID]*trace),
 		deadlines: deadline.New[*trace](tick, now),
 		parker:    parker{store: &e.store},
-		kept:      memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Kept / n),
-		dropped:   memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Dropped / n),
+		memory:    memory.New(memory.NewSeed(), e.config.Decisions.Kept/n, e.config.Decisions.Dropped/n),
 		counts:    decisionCounts{telemetry: e.telemetry, options: make(map[decisionKey]decisionOptions)},
 	}
 }

@@ -110,8 +110,9 @@ type BufferConfig struct {
 }
 
 // DecisionsConfig bounds the memory of decisions, by which late spans follow
-// the decision about their trace. About 65 bytes for a kept one and 35 for a
-// dropped one; the oldest are forgotten first.
+// the decision about their trace. At most 32 bytes for a kept one and 8 for a
+// dropped one, taken as decisions are made; the oldest quarter is forgotten at
+// once to make room.
 type DecisionsConfig struct {
 	Kept    int `mapstructure:"kept"`
 	Dropped int `mapstructure:"dropped"`
@@ -183,7 +184,7 @@ func createDefaultConfig() *Config {
 		},
 		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
 		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}},
-		Decisions: DecisionsConfig{Kept: 100_000, Dropped: 400_000},
+		Decisions: DecisionsConfig{Kept: 250_000, Dropped: 2_000_000},
 		Release: ReleaseConfig{
 			MaxBatch: 4096, MaxBatchBytes: 2 << 20, Consumers: 4, Retry: retry,
 			ShutdownTimeout: Duration{10 * time.Second},
