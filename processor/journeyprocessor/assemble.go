@@ -59,9 +59,10 @@ type shard struct {
 	parker         parker
 	memory         *memory.Decisions
 	counts         decisionCounts
+	ledger         *ledgerPart // shared with who looks something up
 }
 
-func newShard(e *engine) *shard {
+func newShard(e *engine, index int) *shard {
 	n, now := len(e.shards), time.Now()
 	return &shard{
 		engine: e, in: make(chan arrival, arrivals),
@@ -69,7 +70,8 @@ func newShard(e *engine) *shard {
 		deadlines: deadline.New[*trace](tick, now),
 		parker:    parker{store: &e.store},
 		memory:    memory.New(memory.NewSeed(), e.config.Decisions.Kept/n, e.config.Decisions.Dropped/n),
-		counts:    decisionCounts{telemetry: e.telemetry, options: make(map[decisionKey]decisionOptions)},
+		counts:    newDecisionCounts(e.telemetry),
+		ledger:    e.ledger.parts[index],
 	}
 }
 
@@ -83,6 +85,7 @@ func (s *shard) run() {
 		case a, ok := <-s.in:
 			if !ok {
 				s.decideAll()
+				s.counts.flush()
 				return
 			}
 			s.assemble(a)
@@ -90,6 +93,7 @@ func (s *shard) run() {
 			s.wakeDue(time.Now())
 		}
 		s.relieve()
+		s.counts.flush()
 	}
 }
 

@@ -116,6 +116,9 @@ type BufferConfig struct {
 type DecisionsConfig struct {
 	Kept    int `mapstructure:"kept"`
 	Dropped int `mapstructure:"dropped"`
+	// Ledger is how many decisions, kept and dropped, can be looked up with
+	// what was known of the journey; some 750 bytes each, at most 4 KiB.
+	Ledger int `mapstructure:"ledger"`
 }
 
 // ReleaseConfig says how kept journeys leave.
@@ -184,7 +187,7 @@ func createDefaultConfig() *Config {
 		},
 		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
 		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}},
-		Decisions: DecisionsConfig{Kept: 250_000, Dropped: 2_000_000},
+		Decisions: DecisionsConfig{Kept: 250_000, Dropped: 2_000_000, Ledger: 10_000},
 		Release: ReleaseConfig{
 			MaxBatch: 4096, MaxBatchBytes: 2 << 20, Consumers: 4, Retry: retry,
 			ShutdownTimeout: Duration{10 * time.Second},
@@ -251,7 +254,9 @@ func (c *BufferConfig) Validate() error {
 
 // Validate checks the counts.
 func (c *DecisionsConfig) Validate() error {
-	return errors.Join(notNegative("kept", c.Kept), notNegative("dropped", c.Dropped))
+	return errors.Join(
+		notNegative("kept", c.Kept), notNegative("dropped", c.Dropped), notNegative("ledger", c.Ledger),
+	)
 }
 
 // Validate checks the counts.

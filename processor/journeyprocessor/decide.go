@@ -3,6 +3,7 @@ package journeyprocessor
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -74,7 +75,8 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 	s.closeTrace(t)
 	v := s.remember(t, &d)
 	if t.facts.Spans > 0 {
-		s.counts.add(&d, t.facts.Spans)
+		s.counts.add(&d, t.facts.Spans, t.spans.bytes, t.facts.Duration())
+		s.ledger.add(t, &d, early, time.Now())
 	}
 	s.part(t, v, &d)
 }
@@ -122,6 +124,7 @@ func (s *shard) follow(v *verdict, f *fragment, logs bool) {
 		return
 	}
 	e.telemetry.late(v.kept, f.count)
+	s.ledger.late(f.id, f.count)
 	e.finish(r, e.spansOut, &e.telemetry.spans)
 }
 

@@ -174,7 +174,7 @@ func (g *generation) check() error {
 			continue
 		}
 		used++
-		if g.names != nil && int(g.names[i]) > len(g.journeys.list) {
+		if i < len(g.names) && int(g.names[i]) > len(g.journeys.list) {
 			return fmt.Errorf("%w: a journey has no name", errDamaged)
 		}
 	}
