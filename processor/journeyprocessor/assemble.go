@@ -57,21 +57,21 @@ type shard struct {
 	sweep          *trace // the next to be parked for want of memory; nil: the oldest
 	deadlines      *deadline.Queue[*trace]
 	parker         parker
-	kept           *memory.Generations[pcommon.TraceID, *verdict]
-	dropped        *memory.Generations[pcommon.TraceID, *verdict]
+	memory         *memory.Decisions
 	counts         decisionCounts
+	ledger         *ledgerPart // shared with who looks something up
 }
 
-func newShard(e *engine) *shard {
+func newShard(e *engine, index int) *shard {
 	n, now := len(e.shards), time.Now()
 	return &shard{
 		engine: e, in: make(chan arrival, arrivals),
 		traces:    make(map[pcommon.TraceID]*trace),
 		deadlines: deadline.New[*trace](tick, now),
 		parker:    parker{store: &e.store},
-		kept:      memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Kept / n),
-		dropped:   memory.New[pcommon.TraceID, *verdict](e.config.Decisions.Dropped / n),
-		counts:    decisionCounts{telemetry: e.telemetry, options: make(map[decisionKey]decisionOptions)},
+		memory:    memory.New(memory.NewSeed(), e.config.Decisions.Kept/n, e.config.Decisions.Dropped/n),
+		counts:    newDecisionCounts(e.telemetry),
+		ledger:    e.ledger.parts[index],
 	}
 }
 
@@ -85,6 +85,7 @@ func (s *shard) run() {
 		case a, ok := <-s.in:
 			if !ok {
 				s.decideAll()
+				s.counts.flush()
 				return
 			}
 			s.assemble(a)
@@ -92,6 +93,7 @@ func (s *shard) run() {
 			s.wakeDue(time.Now())
 		}
 		s.relieve()
+		s.counts.flush()
 	}
 }
 

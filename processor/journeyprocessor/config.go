@@ -110,11 +110,15 @@ type BufferConfig struct {
 }
 
 // DecisionsConfig bounds the memory of decisions, by which late spans follow
-// the decision about their trace. About 65 bytes for a kept one and 35 for a
-// dropped one; the oldest are forgotten first.
+// the decision about their trace. At most 32 bytes for a kept one and 8 for a
+// dropped one, taken as decisions are made; the oldest quarter is forgotten at
+// once to make room.
 type DecisionsConfig struct {
 	Kept    int `mapstructure:"kept"`
 	Dropped int `mapstructure:"dropped"`
+	// Ledger is how many decisions, kept and dropped, can be looked up with
+	// what was known of the journey; some 750 bytes each, at most 4 KiB.
+	Ledger int `mapstructure:"ledger"`
 }
 
 // ReleaseConfig says how kept journeys leave.
@@ -183,7 +187,7 @@ func createDefaultConfig() *Config {
 		},
 		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
 		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}},
-		Decisions: DecisionsConfig{Kept: 100_000, Dropped: 400_000},
+		Decisions: DecisionsConfig{Kept: 250_000, Dropped: 2_000_000, Ledger: 10_000},
 		Release: ReleaseConfig{
 			MaxBatch: 4096, MaxBatchBytes: 2 << 20, Consumers: 4, Retry: retry,
 			ShutdownTimeout: Duration{10 * time.Second},
@@ -250,7 +254,9 @@ func (c *BufferConfig) Validate() error {
 
 // Validate checks the counts.
 func (c *DecisionsConfig) Validate() error {
-	return errors.Join(notNegative("kept", c.Kept), notNegative("dropped", c.Dropped))
+	return errors.Join(
+		notNegative("kept", c.Kept), notNegative("dropped", c.Dropped), notNegative("ledger", c.Ledger),
+	)
 }
 
 // Validate checks the counts.

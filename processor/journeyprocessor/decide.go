@@ -1,11 +1,14 @@
 package journeyprocessor
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/memory"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
 
@@ -37,13 +40,27 @@ var droppedVerdict = &verdict{}
 // remembered returns the verdict about a trace that was decided before; nil if
 // there is none or it is forgotten.
 func (s *shard) remembered(id pcommon.TraceID) *verdict {
-	if v, ok := s.kept.Get(id); ok {
-		return v
-	}
-	if v, ok := s.dropped.Get(id); ok {
-		return v
+	switch answer, v := s.memory.Lookup(id); answer {
+	case memory.Kept:
+		return recall(v)
+	case memory.Dropped:
+		return droppedVerdict
 	}
 	return nil
+}
+
+// recall is the inverse of remembrance. A journey for whose name the memory had
+// no room is called as in the metrics.
+func recall(m memory.Verdict) *verdict {
+	v := &verdict{kept: true, journey: cmp.Or(m.Journey, otherJourneys)}
+	if threshold, err := sampling.UnsignedToThreshold(m.Weight); err == nil {
+		v.threshold = threshold
+	}
+	return v
+}
+
+func remembrance(v *verdict) memory.Verdict {
+	return memory.Verdict{Journey: v.journey, Weight: v.threshold.Unsigned()}
 }
 
 // decide decides about a trace and parts with it. Early is "" or the reason
@@ -58,7 +75,8 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 	s.closeTrace(t)
 	v := s.remember(t, &d)
 	if t.facts.Spans > 0 {
-		s.counts.add(&d, t.facts.Spans)
+		s.counts.add(&d, t.facts.Spans, t.spans.bytes, t.facts.Duration())
+		s.ledger.add(t, &d, early, time.Now())
 	}
 	s.part(t, v, &d)
 }
@@ -74,9 +92,9 @@ func (s *shard) remember(t *trace, d *policy.Decision) *verdict {
 	switch {
 	case t.facts.Spans == 0:
 	case d.Kept:
-		s.kept.Put(t.id, v)
+		s.memory.Keep(t.id, remembrance(v))
 	default:
-		s.dropped.Put(t.id, v)
+		s.memory.Drop(t.id)
 	}
 	return v
 }
@@ -106,6 +124,7 @@ func (s *shard) follow(v *verdict, f *fragment, logs bool) {
 		return
 	}
 	e.telemetry.late(v.kept, f.count)
+	s.ledger.late(f.id, f.count)
 	e.finish(r, e.spansOut, &e.telemetry.spans)
 }
 

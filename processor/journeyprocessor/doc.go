@@ -15,7 +15,9 @@
 //	  batch.go      what fits into a batch, and how one is divided
 //	  suspects.go   single records that go on being refused
 //	  tag.go        what is written on them
+//	ledger.go     what can be asked about the latest decisions
 //	telemetry.go  what is counted on the way
+//	  counts.go     the decisions, by journey, before anything is dropped
 //
 // What a user writes is in config.go, config_match.go and units.go; compile.go
 // turns it into what decides.

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-journey/otelcol-journey/internal/journey"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/arena"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
@@ -27,6 +28,7 @@ type engine struct {
 	matches   *match.Set
 	store     store
 	shards    []*shard
+	ledger    *ledger
 
 	marshalTraces ptrace.ProtoMarshaler
 	marshalLogs   plog.ProtoMarshaler
@@ -64,6 +66,7 @@ func newEngine(settings component.TelemetrySettings, config *Config) (*engine, e
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
 	}
 	e.alwaysKeep, err = parseSeverity(config.Logs.AlwaysKeep)
+	e.ledger = newLedger(config.Decisions.Ledger, len(e.shards))
 	e.spansOut, e.logsOut = e.newReleaser(&t.spans), e.newReleaser(&t.logs)
 	return e, err
 }
@@ -99,6 +102,9 @@ func (e *engine) setLogs(next consumer.Logs) error {
 	return nil
 }
 
+// Decisions is the ledger of what was decided lately.
+func (e *engine) Decisions() journey.Ledger { return e.ledger }
+
 // Capabilities says that batches are only read: what leaves is built anew.
 func (*engine) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: false} }
 
@@ -116,7 +122,7 @@ func (e *engine) Start(context.Context, component.Host) error {
 		e.logger.Warn("journey is in a logs pipeline only: log records have no spans whose decision they could follow")
 	}
 	for i := range e.shards {
-		e.shards[i] = newShard(e)
+		e.shards[i] = newShard(e, i)
 		e.deciding.Go(e.shards[i].run)
 	}
 	if e.hasTraces {

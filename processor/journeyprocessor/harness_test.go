@@ -25,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/otelcol-journey/otelcol-journey/internal/journey"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/metadata"
 )
@@ -119,6 +120,11 @@ func (h *harness) sendLogs(records ...record) {
 	synctest.Wait()
 }
 
+// ledger is the processor's answer to what was decided.
+func (h *harness) ledger() journey.Ledger {
+	return h.traces.(interface{ Decisions() journey.Ledger }).Decisions()
+}
+
 // value sums a metric over its attributes; gauges are read anew.
 func (h *harness) value(name string, attributes ...string) int64 {
 	h.t.Helper()
@@ -132,6 +138,10 @@ func (h *harness) value(name string, attributes ...string) int64 {
 		points = data.DataPoints
 	case metricdata.Gauge[int64]:
 		points = data.DataPoints
+	case metricdata.Histogram[float64]: // how often something was recorded
+		for _, p := range data.DataPoints {
+			points = append(points, metricdata.DataPoint[int64]{Attributes: p.Attributes, Value: int64(p.Count)})
+		}
 	}
 	var sum int64
 	for _, p := range points {

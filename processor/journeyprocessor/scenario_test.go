@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,14 @@ type expectation struct {
 	Names   map[string]string         `yaml:"names"` // journey.name of every span of a trace
 	Logs    []string                  `yaml:"logs"`  // bodies in the sink
 	Early   int64                     `yaml:"early"`
+	// Ledger is what a look-up of a trace answers; null for nothing.
+	Ledger map[string]map[string]any `yaml:"ledger"`
+	// Metrics are sums over what has the attributes.
+	Metrics []struct {
+		Name       string   `yaml:"name"` // without processor_journey_
+		Attributes []string `yaml:"attributes,flow"`
+		Value      int64    `yaml:"value"`
+	} `yaml:"metrics"`
 }
 
 func TestScenarios(t *testing.T) {
@@ -104,8 +113,30 @@ func (e *expectation) check(h *harness) {
 	for trace, tags := range e.Tags {
 		e.checkTags(h, trace, tags)
 	}
+	for trace, answer := range e.Ledger {
+		checkLedger(h, trace, answer)
+	}
+	for _, m := range e.Metrics {
+		require.Equal(h.t, m.Value, h.value("processor_journey_"+m.Name, m.Attributes...), "%s %s", m.Name, m.Attributes)
+	}
 	if e.Logs != nil {
 		require.ElementsMatch(h.t, e.Logs, h.sink.bodies())
+	}
+}
+
+func checkLedger(h *harness, trace string, want map[string]any) {
+	h.t.Helper()
+	d, ok := h.ledger().Lookup(traceID(trace))
+	require.Equal(h.t, want != nil, ok, "%s is in the ledger", trace)
+	got := map[string]any{
+		"journey": d.Journey, "outcome": d.Outcome, "outcome_reason": d.OutcomeReason, "kept": d.Kept, "rule": d.Rule, "reason": d.Reason,
+		"probability": d.Probability, "early": d.Early, "complete": d.Complete, "path": strings.Join(d.Path, " "),
+		"root": d.RootService + " " + d.RootSpan, "spans": d.Spans, "late_spans": d.LateSpans, "duration": d.Duration.String(),
+		"steps_reached": strings.Join(d.StepsReached, " "), "steps_missing": strings.Join(d.StepsMissing, " "),
+	}
+	for key, value := range want {
+		require.Contains(h.t, got, key)
+		require.EqualValues(h.t, value, got[key], "%s of %s", key, trace)
 	}
 }
 

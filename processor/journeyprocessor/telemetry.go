@@ -2,7 +2,6 @@ package journeyprocessor
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/collector/component"
@@ -10,7 +9,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/metadata"
-	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
 
 // telemetry is the processor's metrics. Any goroutine may use it.
@@ -19,6 +17,7 @@ type telemetry struct {
 	spans, logs   signalCounters
 	tracesPending atomic.Int64
 	names         nameCap
+	series        seriesCap
 }
 
 // signalCounters holds the law of one signal:
@@ -38,7 +37,11 @@ func newTelemetry(settings component.TelemetrySettings, maxJourneys int, b *buff
 	if err != nil {
 		return nil, err
 	}
-	t := &telemetry{TelemetryBuilder: builder, names: nameCap{max: maxJourneys, seen: make(map[string]struct{})}}
+	t := &telemetry{
+		TelemetryBuilder: builder,
+		names:            nameCap{max: maxJourneys, seen: make(map[string]struct{})},
+		series:           seriesCap{seen: make(map[decisionKey]struct{})},
+	}
 	t.spans = signalCounters{
 		signal:        "traces",
 		receivedTotal: builder.ProcessorJourneySpansReceived, keptTotal: builder.ProcessorJourneySpansKept,
@@ -122,73 +125,4 @@ func (t *telemetry) decidedEarly(reason string) {
 func (t *telemetry) late(kept bool, spans int) {
 	t.ProcessorJourneyLateSpans.Add(context.Background(), int64(spans),
 		metric.WithAttributes(attribute.String("decision", decisionWord(kept))))
-}
-
-// decisionCounts counts one shard's decisions. It holds the attribute sets it
-// has used, because making them costs more than counting; the capped names
-// bound how many there are. Its shard's goroutine alone uses it.
-type decisionCounts struct {
-	telemetry *telemetry
-	options   map[decisionKey]decisionOptions
-}
-
-type decisionKey struct {
-	journey, rule string
-	outcome       policy.Outcome
-	kept          bool
-}
-
-type decisionOptions struct{ journeys, spans []metric.AddOption }
-
-// add counts a decision and the spans it was made about.
-func (c *decisionCounts) add(d *policy.Decision, spans int) {
-	key := decisionKey{journey: c.telemetry.names.cap(d.Journey), rule: d.Rule, outcome: d.Outcome, kept: d.Kept}
-	options, ok := c.options[key]
-	if !ok {
-		options = newDecisionOptions(key)
-		c.options[key] = options
-	}
-	c.telemetry.ProcessorJourneyJourneys.Add(context.Background(), 1, options.journeys...)
-	c.telemetry.ProcessorJourneyJourneySpans.Add(context.Background(), int64(spans), options.spans...)
-}
-
-func newDecisionOptions(key decisionKey) decisionOptions {
-	journey, decision := attribute.String("journey", key.journey), attribute.String("decision", decisionWord(key.kept))
-	outcome, rule := attribute.String("outcome", key.outcome.String()), attribute.String("rule", key.rule)
-	return decisionOptions{
-		journeys: []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(journey, decision, outcome, rule))},
-		spans:    []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(journey, decision))},
-	}
-}
-
-func decisionWord(kept bool) string {
-	if kept {
-		return "kept"
-	}
-	return "dropped"
-}
-
-// otherJourneys counts the journeys beyond telemetry::max_journeys.
-const otherJourneys = "other"
-
-// nameCap lets the first max names through, since names can come from spans
-// and so from anybody.
-type nameCap struct {
-	max int
-
-	mu   sync.Mutex
-	seen map[string]struct{}
-}
-
-func (c *nameCap) cap(name string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.seen[name]; ok {
-		return name
-	}
-	if len(c.seen) >= c.max {
-		return otherJourneys
-	}
-	c.seen[name] = struct{}{}
-	return name
 }

@@ -31,9 +31,11 @@ type TelemetryBuilder struct {
 	ProcessorJourneyBufferBytes         metric.Int64ObservableGauge
 	ProcessorJourneyBufferLimitBytes    metric.Int64ObservableGauge
 	ProcessorJourneyBufferResidentBytes metric.Int64ObservableGauge
+	ProcessorJourneyDuration            metric.Float64Histogram
 	ProcessorJourneyEarlyDecisions      metric.Int64Counter
 	ProcessorJourneyInvalidSpans        metric.Int64Counter
 	ProcessorJourneyInvalidTracestates  metric.Int64Counter
+	ProcessorJourneyJourneyBytes        metric.Int64Counter
 	ProcessorJourneyJourneySpans        metric.Int64Counter
 	ProcessorJourneyJourneys            metric.Int64Counter
 	ProcessorJourneyLateSpans           metric.Int64Counter
@@ -221,6 +223,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyDuration, err = builder.meter.Float64Histogram(
+		"otelcol_processor_journey_duration",
+		metric.WithDescription("How long the journeys decided took, kept and dropped alike, from the first start to the last end of their spans at the time of the decision. [Development]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800}...),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyEarlyDecisions, err = builder.meter.Int64Counter(
 		"otelcol_processor_journey_early_decisions",
 		metric.WithDescription("Journeys decided before they were finished. Reasons are memory (`buffer.memory` was nearly used up), trace_size (`buffer.trace` was reached) and shutdown. [Development]"),
@@ -237,6 +246,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_journey_invalid_tracestates",
 		metric.WithDescription("Kept spans whose tracestate could not be parsed and was replaced by one that holds the sampling threshold. [Development]"),
 		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyJourneyBytes, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_journey_bytes",
+		metric.WithDescription("OTLP size of the spans of the journeys decided, at the time of the decision, without their resources. [Development]"),
+		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyJourneySpans, err = builder.meter.Int64Counter(

@@ -48,9 +48,11 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	tb.ProcessorJourneyDuration.Record(context.Background(), 1)
 	tb.ProcessorJourneyEarlyDecisions.Add(context.Background(), 1)
 	tb.ProcessorJourneyInvalidSpans.Add(context.Background(), 1)
 	tb.ProcessorJourneyInvalidTracestates.Add(context.Background(), 1)
+	tb.ProcessorJourneyJourneyBytes.Add(context.Background(), 1)
 	tb.ProcessorJourneyJourneySpans.Add(context.Background(), 1)
 	tb.ProcessorJourneyJourneys.Add(context.Background(), 1)
 	tb.ProcessorJourneyLateSpans.Add(context.Background(), 1)
@@ -79,6 +81,9 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualProcessorJourneyBufferResidentBytes(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyDuration(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyEarlyDecisions(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -86,6 +91,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyInvalidTracestates(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyJourneyBytes(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyJourneySpans(t, testTel,

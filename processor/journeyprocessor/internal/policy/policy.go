@@ -81,7 +81,8 @@ const (
 type Decision struct {
 	Journey     string
 	Outcome     Outcome
-	Complete    bool // nothing is known to be missing
+	Why         string // it is not ok
+	Complete    bool   // nothing is known to be missing
 	Steps       []Step
 	Reached     int // how many of Steps
 	Kept        bool
@@ -100,16 +101,15 @@ func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decis
 	journey := p.journey(f)
 	d := Decision{Journey: journey.Name, Steps: journey.Steps, Reached: reached(f, journey.Steps)}
 	d.Complete = d.Reached == len(d.Steps) && IsWhole(f)
-	var why string
-	d.Outcome, why = p.outcome(f, journey.Steps, ending)
+	d.Outcome, d.Why = p.outcome(f, journey.Steps, ending)
 
 	rule, reason := p.rule(f, &d)
 	d.Rule, d.Threshold, d.Probability = rule.Name, rule.Threshold, rule.Threshold.Probability()
 	switch {
 	case reason != "":
 		d.Reason = reason
-	case rule.When.Outcome != nil && why != "":
-		d.Reason = why
+	case rule.When.Outcome != nil && d.Why != "":
+		d.Reason = d.Why
 	default:
 		d.Reason = rule.Sampled
 	}

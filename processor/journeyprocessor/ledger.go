@@ -1,0 +1,184 @@
+package journeyprocessor
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-journey/otelcol-journey/internal/journey"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
+)
+
+// What an entry of the ledger holds of a stranger's texts. With its other
+// texts (journey and root span, cut by facts to 512 bytes each) and itself that
+// makes at most 4 KiB, and some 750 bytes of a usual journey: see
+// TestSizeOfALedgerEntry.
+const (
+	maxLedgerPath     = 16
+	maxLedgerPathText = 1 << 10
+	maxLedgerReason   = 512
+)
+
+// ledger remembers the latest decisions. Each shard writes to a part of its
+// own, so its locks are only shared with who looks something up.
+type ledger struct {
+	parts []*ledgerPart
+}
+
+var _ journey.Ledger = (*ledger)(nil)
+
+// newLedger makes a ledger of at most size decisions; 0 remembers none.
+func newLedger(size, shards int) *ledger {
+	l := &ledger{parts: make([]*ledgerPart, shards)}
+	for i := range l.parts {
+		l.parts[i] = &ledgerPart{size: size / shards, places: make(map[pcommon.TraceID]int)}
+	}
+	return l
+}
+
+// Lookup implements journey.Ledger.
+func (l *ledger) Lookup(id pcommon.TraceID) (journey.Decision, bool) {
+	p := l.parts[shardOf(id, len(l.parts))]
+	p.mu.Lock()
+	place, ok := p.places[id]
+	if !ok {
+		p.mu.Unlock()
+		return journey.Decision{}, false
+	}
+	e := p.ring[place]
+	p.mu.Unlock()
+	return e.decided(), true
+}
+
+// Recent implements journey.Ledger.
+func (l *ledger) Recent(n int) []journey.Decision {
+	if n <= 0 {
+		return nil
+	}
+	var latest []ledgerEntry
+	for _, p := range l.parts {
+		latest = p.appendLatest(latest, n)
+	}
+	slices.SortStableFunc(latest, func(a, b ledgerEntry) int { return cmp.Compare(b.at.UnixNano(), a.at.UnixNano()) })
+	var decisions []journey.Decision
+	for i := range latest[:min(n, len(latest))] {
+		decisions = append(decisions, latest[i].decided())
+	}
+	return decisions
+}
+
+// ledgerPart is the ledger of one shard.
+type ledgerPart struct {
+	size int // 0: remembers nothing
+
+	mu sync.Mutex
+	// ring grows to size; after that next is the oldest entry, which the next
+	// decision takes the place of.
+	ring   []ledgerEntry
+	next   int
+	places map[pcommon.TraceID]int // of a trace's latest entry
+}
+
+// ledgerEntry is a decision as it was made. What it refers to does not change
+// any more, so that making it copies nothing; words are made of it when
+// somebody asks.
+type ledgerEntry struct {
+	id       pcommon.TraceID
+	at       time.Time
+	decision policy.Decision
+	early    string
+	held     match.Bits
+	path     []facts.Service
+	root     *facts.Span // nil without one
+	spans    int
+	bytes    int64
+	duration uint64 // ns
+	late     int    // spans
+}
+
+// add enters the decision about a trace, which is not changed any more.
+func (p *ledgerPart) add(t *trace, d *policy.Decision, early string, now time.Time) {
+	if p.size == 0 {
+		return
+	}
+	e := ledgerEntry{
+		id: t.id, at: now, decision: *d, early: early, held: t.facts.Held,
+		path: shortPath(t.facts.Services), root: t.facts.Root,
+		spans: t.facts.Spans, bytes: t.spans.bytes, duration: t.facts.Duration(),
+	}
+	if len(d.Reason) > maxLedgerReason {
+		e.decision.Reason = strings.ToValidUTF8(strings.Clone(d.Reason[:maxLedgerReason]), "")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.ring) < p.size {
+		p.places[e.id] = len(p.ring)
+		p.ring = append(p.ring, e)
+		return
+	}
+	old := &p.ring[p.next]
+	if p.places[old.id] == p.next {
+		delete(p.places, old.id)
+	}
+	*old = e
+	p.places[e.id] = p.next
+	p.next = (p.next + 1) % p.size
+}
+
+// shortPath is the part of the path that the ledger holds; usually all of it.
+func shortPath(path []facts.Service) []facts.Service {
+	text := 0
+	for i := range path {
+		if text += len(path[i].Name); i == maxLedgerPath || text > maxLedgerPathText {
+			return slices.Clone(path[:i])
+		}
+	}
+	return path
+}
+
+// late counts spans that followed the trace's decision.
+func (p *ledgerPart) late(id pcommon.TraceID, spans int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if place, ok := p.places[id]; ok {
+		p.ring[place].late += spans
+	}
+}
+
+// appendLatest appends the part's latest entries, at most n, latest first.
+func (p *ledgerPart) appendLatest(to []ledgerEntry, n int) []ledgerEntry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range min(n, len(p.ring)) {
+		// Before the oldest is the latest; while the ring grows, the last is.
+		to = append(to, p.ring[(p.next-1-i+2*len(p.ring))%len(p.ring)])
+	}
+	return to
+}
+
+// decided puts an entry into words.
+func (e *ledgerEntry) decided() journey.Decision {
+	d := journey.Decision{
+		TraceID: e.id, At: e.at, Journey: e.decision.Journey,
+		Outcome: e.decision.Outcome.String(), OutcomeReason: e.decision.Why,
+		Kept: e.decision.Kept, Rule: e.decision.Rule, Reason: e.decision.Reason,
+		Probability: e.decision.Probability, Early: e.early, LateSpans: e.late,
+		Summary: journey.Summary{
+			Complete: e.decision.Complete, Spans: e.spans, Bytes: e.bytes, Duration: time.Duration(e.duration),
+		},
+	}
+	for _, service := range e.path {
+		d.Path = append(d.Path, service.Name)
+	}
+	if e.root != nil {
+		d.RootService, d.RootSpan = e.root.Service, e.root.Name
+	}
+	d.StepsReached, d.StepsMissing = e.decision.StepNames(&facts.Facts{Held: e.held})
+	return d
+}
