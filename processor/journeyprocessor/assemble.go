@@ -54,6 +54,7 @@ type shard struct {
 
 	traces         map[pcommon.TraceID]*trace
 	oldest, newest *trace
+	cutShort       int    // traces decided because of a stop
 	sweep          *trace // the next to be parked for want of memory; nil: the oldest
 	deadlines      *deadline.Queue[*trace]
 	parker         parker
@@ -76,7 +77,7 @@ func newShard(e *engine, index int) *shard {
 }
 
 // run is the shard's goroutine. It ends when its input is closed, after it has
-// decided everything.
+// decided everything, unless the engine hands over what waits.
 func (s *shard) run() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -84,7 +85,9 @@ func (s *shard) run() {
 		select {
 		case a, ok := <-s.in:
 			if !ok {
-				s.decideAll()
+				if !s.engine.handsOver {
+					s.decideAll()
+				}
 				s.counts.flush()
 				return
 			}
@@ -107,18 +110,10 @@ func (s *shard) assemble(a arrival) {
 			}
 			t = s.open(f.id, a.at)
 		}
-		if a.logs {
-			t.logs.add(f)
-		} else {
-			t.addSpans(f, a.at)
-		}
-		s.account(t, f.size())
+		s.add(t, f, a.logs, a.at)
 		if t.spans.bytes+t.logs.bytes >= int64(s.engine.config.Buffer.Trace) {
 			s.decide(t, policy.Early, earlyTraceSize)
 			continue
-		}
-		if t.parkAt.IsZero() {
-			t.parkAt = a.at.Add(s.engine.config.Buffer.ParkAfter.d)
 		}
 		s.schedule(t)
 	}
@@ -162,18 +157,23 @@ func (s *shard) closeTrace(t *trace) {
 	s.engine.telemetry.tracesPending.Add(-1)
 }
 
-func (t *trace) addSpans(f *fragment, now time.Time) {
-	t.facts.Merge(&f.facts)
-	t.spans.add(f)
-	t.last = now
-}
-
-// account adds what a fragment brought. Its pieces were reserved when it came
-// in; what the facts grew by is known only now.
-func (s *shard) account(t *trace, pieces int64) {
+// add adds a fragment to its trace, and to the account what it made the trace
+// grow by: its pieces were reserved when they came in; what the facts grew by
+// is known only now.
+func (s *shard) add(t *trace, f *fragment, logs bool, now time.Time) {
+	if logs {
+		t.logs.add(f)
+	} else {
+		t.facts.Merge(&f.facts)
+		t.spans.add(f)
+		t.last = now
+	}
+	if t.parkAt.IsZero() {
+		t.parkAt = now.Add(s.engine.config.Buffer.ParkAfter.d)
+	}
 	grown := heapHeadroom*t.facts.Size() - t.factsSize
 	t.factsSize += grown
-	t.size += pieces + grown
+	t.size += f.size() + grown
 	s.engine.store.buffer.add(grown)
 }
 
@@ -220,6 +220,7 @@ func (s *shard) wakeDue(now time.Time) {
 
 func (s *shard) decideAll() {
 	for s.oldest != nil {
+		s.cutShort++
 		s.decide(s.oldest, policy.Early, earlyShutdown)
 	}
 }

@@ -69,7 +69,8 @@ sampling:
     - {name: slow, when: {slower_than: 1s}, keep: 100%}
     - {name: rest, keep: 10%}`)
 			require.NoError(b, err)
-			e, err := newEngine(processortest.NewNopSettings(metadata.Type).TelemetrySettings, c)
+			settings := processortest.NewNopSettings(metadata.Type)
+			e, err := newEngine(settings.ID, settings.TelemetrySettings, c)
 			require.NoError(b, err)
 			require.NoError(b, e.setTraces(consumertest.NewNop()))
 			require.NoError(b, e.Start(b.Context(), componenttest.NewNopHost()))

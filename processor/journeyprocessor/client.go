@@ -3,13 +3,16 @@ package journeyprocessor
 import (
 	"context"
 	"encoding/binary"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/collector/client"
 )
 
-// clientMetadata is what a sender said of a batch beside its spans, such as a tenant
-// header, of the keys that release::metadata_keys names. It does not change.
+// clientMetadata is what a sender said of a batch beside its spans, such as a
+// tenant header, of the keys that release::metadata_keys names. It does not
+// change.
 type clientMetadata struct {
 	key    string // the same for equal values
 	values map[string][]string
@@ -22,25 +25,28 @@ func metadataOf(ctx context.Context, keys []string) *clientMetadata {
 		return nil
 	}
 	from := client.FromContext(ctx).Metadata
-	m := &clientMetadata{values: make(map[string][]string, len(keys))}
-	var key []byte
+	values := make(map[string][]string, len(keys))
 	for _, k := range keys {
-		values := from.Get(k)
-		if len(values) == 0 {
-			continue
+		if v := from.Get(k); len(v) > 0 {
+			values[strings.ToLower(k)] = v
 		}
-		m.values[k] = values
-		key = appendText(key, strings.ToLower(k))
-		key = binary.AppendUvarint(key, uint64(len(values)))
-		for _, v := range values {
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	return newClientMetadata(values)
+}
+
+func newClientMetadata(values map[string][]string) *clientMetadata {
+	var key []byte
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		key = appendText(key, k)
+		key = binary.AppendUvarint(key, uint64(len(values[k])))
+		for _, v := range values[k] {
 			key = appendText(key, v)
 		}
 	}
-	if len(key) == 0 {
-		return nil
-	}
-	m.key = string(key)
-	return m
+	return &clientMetadata{key: string(key), values: values}
 }
 
 func appendText(b []byte, s string) []byte {

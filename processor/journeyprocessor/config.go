@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configretry"
 	"go.opentelemetry.io/collector/confmap"
 )
@@ -25,6 +26,10 @@ type Config struct {
 	Release    ReleaseConfig    `mapstructure:"release"`
 	Logs       LogsConfig       `mapstructure:"logs"`
 	Telemetry  TelemetryConfig  `mapstructure:"telemetry"`
+	// Storage is the id of a storage extension, such as file_storage. With it,
+	// a stop saves what waits and the memory of decisions, and the next start
+	// goes on with both. Without it a stop decides what waits.
+	Storage *component.ID `mapstructure:"storage"`
 
 	// prevent unkeyed literal initialization
 	_ struct{}

@@ -21,6 +21,7 @@ import (
 // engine is one processor id: its traces and its logs pipeline share the
 // traces that wait and the decisions about them.
 type engine struct {
+	id        component.ID
 	config    *Config
 	logger    *zap.Logger
 	telemetry *telemetry
@@ -47,9 +48,14 @@ type engine struct {
 	// lifecycle orders Start and Shutdown, which both pipelines call.
 	lifecycle sync.Mutex
 	stopped   bool // guarded by lifecycle
+	// handsOver says that what waits goes to the next engine of this id. It is
+	// set before the shards' channels are closed and the releasers stopped.
+	handsOver bool
+	isReload  func() bool
+	saved     *savedState // nil without storage
 }
 
-func newEngine(settings component.TelemetrySettings, config *Config) (*engine, error) {
+func newEngine(id component.ID, settings component.TelemetrySettings, config *Config) (*engine, error) {
 	p, matches, err := compile(config)
 	if err != nil {
 		return nil, err
@@ -60,7 +66,7 @@ func newEngine(settings component.TelemetrySettings, config *Config) (*engine, e
 		return nil, err
 	}
 	e := &engine{
-		config: config, logger: settings.Logger, telemetry: t,
+		id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
 		policy: p, matches: matches, store: store{buffer: b, headers: newHeaderTable(b)},
 		shards:        make([]*shard, runtime.GOMAXPROCS(0)),
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
@@ -108,9 +114,9 @@ func (e *engine) Decisions() journey.Ledger { return e.ledger }
 // Capabilities says that batches are only read: what leaves is built anew.
 func (*engine) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: false} }
 
-// Start starts the shards and the release. The second pipeline of the same id
-// finds it done.
-func (e *engine) Start(context.Context, component.Host) error {
+// Start takes over what the engine of this id before it left, and starts the
+// shards and the release. The second pipeline of the same id finds it done.
+func (e *engine) Start(ctx context.Context, host component.Host) error {
 	e.lifecycle.Lock()
 	defer e.lifecycle.Unlock()
 	e.gate.Lock()
@@ -123,7 +129,12 @@ func (e *engine) Start(context.Context, component.Host) error {
 	}
 	for i := range e.shards {
 		e.shards[i] = newShard(e, i)
-		e.deciding.Go(e.shards[i].run)
+	}
+	if err := e.takeOver(ctx, host); err != nil {
+		return err
+	}
+	for _, s := range e.shards {
+		e.deciding.Go(s.run)
 	}
 	if e.hasTraces {
 		e.spansOut.start()
@@ -135,10 +146,11 @@ func (e *engine) Start(context.Context, component.Host) error {
 	return nil
 }
 
-// Shutdown decides about everything that waits, sends out what is kept, and
-// returns when that is done or ctx ends; what has not left by then is counted
-// as lost. The first pipeline that stops stops both: neither may send to a
-// shard that no longer decides. Safe before Start and twice.
+// Shutdown stops both pipelines of this id, whichever is stopped first: neither
+// may send to a shard that no longer decides. What waits is saved if there is
+// storage, or left to the next engine if this is a reload; else it is decided,
+// and what is kept is sent out until that is done or ctx ends; what has not
+// left by then is counted as lost. Safe before Start and twice.
 func (e *engine) Shutdown(ctx context.Context) error {
 	e.lifecycle.Lock()
 	defer e.lifecycle.Unlock()
@@ -146,17 +158,45 @@ func (e *engine) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	e.stopped = true
+	reload := e.isReload()
+	wasRunning := e.closeIntake(reload || e.saved != nil)
+	e.deciding.Wait()
+	e.sayCutShort()
+	var h *handover
+	if wasRunning && e.handsOver {
+		h = e.bequeathAll(ctx)
+	}
+	spans, logs := e.spansOut.stop(ctx, h != nil), e.logsOut.stop(ctx, h != nil)
+	if h != nil {
+		e.leave(ctx, h, spans, logs, reload)
+	}
+	e.telemetry.Shutdown()
+	return errors.Join(ctx.Err(), e.saved.close(ctx))
+}
+
+// closeIntake makes the shards return, and says whether they ran.
+func (e *engine) closeIntake(handsOver bool) bool {
 	e.gate.Lock()
-	if e.running {
-		e.running = false
-		for _, s := range e.shards {
-			close(s.in) // the shard decides the rest and returns
+	defer e.gate.Unlock()
+	if !e.running {
+		return false
+	}
+	e.running, e.handsOver = false, handsOver
+	for _, s := range e.shards {
+		close(s.in)
+	}
+	return true
+}
+
+// sayCutShort says how many journeys this stop has decided before their time.
+func (e *engine) sayCutShort() {
+	n := 0
+	for _, s := range e.shards {
+		if s != nil {
+			n += s.cutShort
 		}
 	}
-	e.gate.Unlock()
-	e.deciding.Wait()
-	e.spansOut.stop(ctx)
-	e.logsOut.stop(ctx)
-	e.telemetry.Shutdown()
-	return ctx.Err()
+	if n > 0 {
+		e.logger.Warn("Decided journeys before they were finished, because this is a stop without storage", zap.Int("journeys", n))
+	}
 }

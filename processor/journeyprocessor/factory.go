@@ -70,7 +70,7 @@ func (f *factory) pipeline(settings processor.Settings, config component.Config)
 	e, ok := f.engines[c]
 	if !ok {
 		var err error
-		if e, err = newEngine(settings.TelemetrySettings, c); err != nil {
+		if e, err = newEngine(settings.ID, settings.TelemetrySettings, c); err != nil {
 			return pipeline{}, err
 		}
 		f.engines[c] = e

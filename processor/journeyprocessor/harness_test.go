@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/client"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
@@ -23,6 +25,8 @@ import (
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processortest"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/journey"
@@ -38,6 +42,10 @@ type harness struct {
 	sink      *sink
 	traces    processor.Traces
 	logs      processor.Logs
+
+	settings   processor.Settings
+	logged     *observer.ObservedLogs
+	extensions map[component.ID]component.Component
 }
 
 // load reads the configuration of the processor from YAML, on top of the
@@ -59,28 +67,57 @@ func init() { poisonFreed = true }
 
 func start(t *testing.T, config string) *harness {
 	t.Helper()
-	c, err := load(config)
-	require.NoError(t, err)
 	h := &harness{t: t, telemetry: componenttest.NewTelemetry(), sink: &sink{}}
 	settings := processortest.NewNopSettings(metadata.Type)
 	settings.TelemetrySettings = h.telemetry.NewTelemetrySettings()
-	factory := NewFactory()
-	h.traces, err = factory.CreateTraces(t.Context(), settings, c, h.sink)
-	require.NoError(t, err)
-	h.logs, err = factory.CreateLogs(t.Context(), settings, c, h.sink)
-	require.NoError(t, err)
-	require.NoError(t, h.traces.Start(t.Context(), componenttest.NewNopHost()))
-	require.NoError(t, h.logs.Start(t.Context(), componenttest.NewNopHost()))
+	core, logged := observer.New(zap.InfoLevel)
+	settings.Logger = zap.New(core)
+	h.settings, h.logged = settings, logged
+	h.begin(config)
 	return h
+}
+
+// begin creates and starts the processor with a configuration, as the
+// Collector does at a start and at a reload.
+func (h *harness) begin(config string) {
+	h.t.Helper()
+	c, err := load(config)
+	require.NoError(h.t, err)
+	factory := NewFactory()
+	h.traces, err = factory.CreateTraces(h.t.Context(), h.settings, c, h.sink)
+	require.NoError(h.t, err)
+	h.logs, err = factory.CreateLogs(h.t.Context(), h.settings, c, h.sink)
+	require.NoError(h.t, err)
+	require.NoError(h.t, h.traces.Start(h.t.Context(), h))
+	require.NoError(h.t, h.logs.Start(h.t.Context(), h))
+}
+
+// GetExtensions makes the harness the processor's host.
+func (h *harness) GetExtensions() map[component.ID]component.Component { return h.extensions }
+
+// reload stops the processor as a reload does and starts it with another
+// configuration.
+func (h *harness) reload(config string) {
+	h.t.Helper()
+	h.traces.(pipeline).isReload = func() bool { return true }
+	h.end()
+	h.begin(config)
+	synctest.Wait()
+}
+
+// end stops the processor, which must give back all memory.
+func (h *harness) end() {
+	h.t.Helper()
+	require.NoError(h.t, h.traces.Shutdown(context.Background()))
+	require.NoError(h.t, h.logs.Shutdown(context.Background()))
+	h.holdsNothing()
 }
 
 func (h *harness) stop() {
 	h.t.Helper()
-	require.NoError(h.t, h.traces.Shutdown(context.Background()))
-	require.NoError(h.t, h.logs.Shutdown(context.Background()))
+	h.end()
 	h.holdsTheLaw()
 	require.Zero(h.t, h.value("processor_journey_spans_pending"))
-	h.holdsNothing()
 }
 
 // holdsNothing checks that all memory has been given back, once.
@@ -165,14 +202,14 @@ func hasAttributes(p metricdata.DataPoint[int64], pairs []string) bool {
 	return true
 }
 
-// holdsTheLaw checks received = kept + dropped + pending + lost, and that the
-// sink has what was counted as kept.
+// holdsTheLaw checks received + inherited = kept + dropped + pending + lost +
+// handed over, and that the sink has what was counted as kept.
 func (h *harness) holdsTheLaw() {
 	h.t.Helper()
 	for _, what := range []string{"spans", "log_records"} {
 		prefix := "processor_journey_" + what + "_"
-		require.Equal(h.t, h.value(prefix+"received"),
-			h.value(prefix+"kept")+h.value(prefix+"dropped")+h.value(prefix+"pending")+h.value(prefix+"lost"), what)
+		require.Equal(h.t, h.value(prefix+"received")+h.value(prefix+"inherited"), h.value(prefix+"kept")+
+			h.value(prefix+"dropped")+h.value(prefix+"pending")+h.value(prefix+"lost")+h.value(prefix+"handed_over"), what)
 	}
 	h.sink.mu.Lock()
 	defer h.sink.mu.Unlock()
@@ -404,4 +441,15 @@ func logBatch(records []record) plog.Logs {
 		out.Body().SetStr(r.Body)
 	}
 	return ld
+}
+
+// heavyRandom is heavy with a payload that does not compress.
+func heavyRandom(trace string, id uint64) span {
+	s := heavy(trace, id)
+	payload := make([]byte, 600)
+	for i := range payload {
+		payload[i] = byte(' ' + rand.IntN(95))
+	}
+	s.Attributes["payload"] = string(payload)
+	return s
 }

@@ -107,7 +107,7 @@ func rootTags(t *testing.T, spans []ptrace.Span) string {
 }
 
 // TestEverySpanIsAccountedFor lets the next component refuse now and then, the
-// caller send late and senders be refused, and holds the law all along. A
+// caller send late, senders be refused and the configuration be reloaded, and holds the law all along. A
 // trace is never split between two answers.
 func TestEverySpanIsAccountedFor(t *testing.T) {
 	for range 10 {
@@ -120,6 +120,9 @@ func TestEverySpanIsAccountedFor(t *testing.T) {
 					h.sink.refuse([]error{nil, errBusy}[rnd.IntN(2)])
 				}
 				h.send(b...)
+				if rnd.IntN(20) == 0 {
+					h.reload(lawsConfig)
+				}
 				h.holdsTheLaw()
 				h.wait(time.Duration(rnd.IntN(1000)) * time.Millisecond)
 			}

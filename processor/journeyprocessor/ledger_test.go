@@ -194,7 +194,7 @@ func BenchmarkDecision(b *testing.B) {
 			telemetry := componenttest.NewTelemetry()
 			settings := processortest.NewNopSettings(metadata.Type)
 			settings.TelemetrySettings = telemetry.NewTelemetrySettings()
-			e, err := newEngine(settings.TelemetrySettings, c)
+			e, err := newEngine(settings.ID, settings.TelemetrySettings, c)
 			require.NoError(b, err)
 			require.NoError(b, e.setTraces(consumertest.NewNop()))
 			s := newShard(e, 0)

@@ -208,7 +208,7 @@ func TestTheAccountIsWhatMemoryIsUsed(t *testing.T) {
 			c, err := load("{completion: {quiet: 1h, missing_wait: 1h, message_wait: 1h, max_wait: 1h}}")
 			require.NoError(t, err)
 			settings := processortest.NewNopSettings(metadata.Type)
-			e, err := newEngine(settings.TelemetrySettings, c)
+			e, err := newEngine(settings.ID, settings.TelemetrySettings, c)
 			require.NoError(t, err)
 			require.NoError(t, e.setTraces(consumertest.NewNop()))
 			require.NoError(t, e.Start(t.Context(), componenttest.NewNopHost()))

@@ -71,6 +71,10 @@ type releaser struct {
 	waiting *sync.Cond // on mu: queue or closed has changed
 	queue   []*released
 	closed  bool
+	// leaves says that what the next component refuses from now on is left to
+	// the next engine.
+	leaves bool
+	left   []*released
 
 	accepted atomic.Int64 // batches that the next component has taken
 	suspects suspects
@@ -97,14 +101,16 @@ func (r *releaser) push(v *released) {
 }
 
 // stop sends out what is in the queue and returns when that is done. When ctx
-// or the configured time ends first, the rest is given up and counted as lost.
-func (r *releaser) stop(ctx context.Context) {
+// or the configured time ends first, the rest is given up and counted as lost;
+// or, with leaves, returned, as is whatever the next component refuses.
+func (r *releaser) stop(ctx context.Context, leaves bool) (left []*released) {
 	r.mu.Lock()
-	r.closed = true
+	r.closed, r.leaves = true, leaves
 	r.mu.Unlock()
 	r.waiting.Broadcast()
 	if r.cancel == nil {
-		return
+		left, r.queue = r.queue, nil
+		return left
 	}
 	ctx, done := context.WithTimeout(ctx, r.config.ShutdownTimeout.d)
 	defer done()
@@ -112,6 +118,21 @@ func (r *releaser) stop(ctx context.Context) {
 	r.wg.Wait()
 	r.suspects.stop()
 	r.cancel()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	left, r.left = r.left, nil
+	return left
+}
+
+// leave keeps a batch for the next engine, if that is what is to be done, and
+// says whether it did.
+func (r *releaser) leave(batch ...*released) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.leaves {
+		r.left = append(r.left, batch...)
+	}
+	return r.leaves
 }
 
 func (r *releaser) run(ctx context.Context) {
@@ -201,6 +222,8 @@ func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.E
 			final = true
 		}
 		switch {
+		case !final && r.leave(batch...):
+			return
 		case ctx.Err() != nil:
 			r.settle(ctx, batch, lostShutdown, err)
 			return

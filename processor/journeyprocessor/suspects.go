@@ -119,6 +119,7 @@ func (s *suspects) try(ctx context.Context, v *suspect, last bool) bool {
 	case err == nil:
 		r.accepted.Add(1)
 		r.settle(ctx, batch, "", nil)
+	case !consumererror.IsPermanent(err) && r.leave(v.released):
 	case last:
 		r.settle(ctx, batch, lostShutdown, err)
 	case consumererror.IsPermanent(err) || v.strikes >= strikes:

@@ -146,40 +146,57 @@ func (t *tagger) mark(v *verdict, tracestate string) string {
 
 // deliverTraces decodes, tags and hands on a batch of spans.
 func (e *engine) deliverTraces(next consumer.Traces) func(context.Context, []byte, []*released) error {
-	var codec ptrace.ProtoUnmarshaler
 	return func(ctx context.Context, request []byte, batch []*released) error {
-		td, err := codec.UnmarshalTraces(request)
+		td, invalid, err := taggedSpans(request, batch)
 		if err != nil {
-			return consumererror.NewPermanent(fmt.Errorf("decode buffered spans: %w", err))
+			return consumererror.NewPermanent(err)
 		}
-		t := newTagger(batch)
-		t.write(td)
 		if err := next.ConsumeTraces(ctx, td); err != nil {
 			return err
 		}
-		e.telemetry.ProcessorJourneyInvalidTracestates.Add(ctx, int64(t.invalid))
+		e.telemetry.ProcessorJourneyInvalidTracestates.Add(ctx, int64(invalid))
 		return nil
 	}
 }
 
+// taggedSpans decodes a batch's request and writes on its spans what is to be
+// written. Invalid is how many tracestates had to be replaced.
+func taggedSpans(request []byte, batch []*released) (td ptrace.Traces, invalid int, err error) {
+	td, err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(request)
+	if err != nil {
+		return td, 0, fmt.Errorf("decode buffered spans: %w", err)
+	}
+	t := newTagger(batch)
+	t.write(td)
+	return td, t.invalid, nil
+}
+
 // deliverLogs decodes, tags and hands on a batch of log records.
-func (e *engine) deliverLogs(next consumer.Logs) func(context.Context, []byte, []*released) error {
-	var codec plog.ProtoUnmarshaler
+func (*engine) deliverLogs(next consumer.Logs) func(context.Context, []byte, []*released) error {
 	return func(ctx context.Context, request []byte, batch []*released) error {
-		ld, err := codec.UnmarshalLogs(request)
+		ld, err := taggedLogs(request, batch)
 		if err != nil {
-			return consumererror.NewPermanent(fmt.Errorf("decode buffered log records: %w", err))
-		}
-		t := newTagger(batch)
-		for _, rl := range ld.ResourceLogs().All() {
-			for _, sl := range rl.ScopeLogs().All() {
-				for _, record := range sl.LogRecords().All() {
-					if v := t.byTrace[record.TraceID()]; v != nil {
-						record.Attributes().PutStr(attrName, v.verdict.journey)
-					}
-				}
-			}
+			return consumererror.NewPermanent(err)
 		}
 		return next.ConsumeLogs(ctx, ld)
 	}
+}
+
+// taggedLogs is taggedSpans for log records.
+func taggedLogs(request []byte, batch []*released) (plog.Logs, error) {
+	ld, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(request)
+	if err != nil {
+		return ld, fmt.Errorf("decode buffered log records: %w", err)
+	}
+	t := newTagger(batch)
+	for _, rl := range ld.ResourceLogs().All() {
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, record := range sl.LogRecords().All() {
+				if v := t.byTrace[record.TraceID()]; v != nil {
+					record.Attributes().PutStr(attrName, v.verdict.journey)
+				}
+			}
+		}
+	}
+	return ld, nil
 }

@@ -21,7 +21,7 @@ type telemetry struct {
 }
 
 // signalCounters holds the law of one signal:
-// received = kept + dropped + pending + lost.
+// received + inherited = kept + dropped + pending + lost + handed over.
 type signalCounters struct {
 	signal                             string
 	pending                            atomic.Int64
@@ -30,6 +30,7 @@ type signalCounters struct {
 	refusedTotal                       metric.Int64Counter
 	receivedBytesTotal, keptBytesTotal metric.Int64Counter
 	retriesTotal                       metric.Int64Counter
+	inheritedTotal, handedOverTotal    metric.Int64Counter
 }
 
 func newTelemetry(settings component.TelemetrySettings, maxJourneys int, b *buffer) (*telemetry, error) {
@@ -48,7 +49,8 @@ func newTelemetry(settings component.TelemetrySettings, maxJourneys int, b *buff
 		droppedTotal: builder.ProcessorJourneySpansDropped, lostTotal: builder.ProcessorJourneySpansLost,
 		refusedTotal:       builder.ProcessorJourneySpansRefused,
 		receivedBytesTotal: builder.ProcessorJourneySpanBytesReceived, keptBytesTotal: builder.ProcessorJourneySpanBytesKept,
-		retriesTotal: builder.ProcessorJourneyReleaseRetries,
+		retriesTotal:   builder.ProcessorJourneyReleaseRetries,
+		inheritedTotal: builder.ProcessorJourneySpansInherited, handedOverTotal: builder.ProcessorJourneySpansHandedOver,
 	}
 	t.logs = signalCounters{
 		signal:        "logs",
@@ -56,7 +58,8 @@ func newTelemetry(settings component.TelemetrySettings, maxJourneys int, b *buff
 		droppedTotal: builder.ProcessorJourneyLogRecordsDropped, lostTotal: builder.ProcessorJourneyLogRecordsLost,
 		refusedTotal:       builder.ProcessorJourneyLogRecordsRefused,
 		receivedBytesTotal: builder.ProcessorJourneyLogBytesReceived, keptBytesTotal: builder.ProcessorJourneyLogBytesKept,
-		retriesTotal: builder.ProcessorJourneyReleaseRetries,
+		retriesTotal:   builder.ProcessorJourneyReleaseRetries,
+		inheritedTotal: builder.ProcessorJourneyLogRecordsInherited, handedOverTotal: builder.ProcessorJourneyLogRecordsHandedOver,
 	}
 	return t, t.observe(b)
 }
@@ -113,6 +116,24 @@ func (c *signalCounters) lost(ctx context.Context, n int, reason string) {
 func (c *signalCounters) refused(ctx context.Context, n int, reason string, err error) error {
 	c.refusedTotal.Add(ctx, int64(n), metric.WithAttributes(attribute.String("reason", reason)))
 	return err
+}
+
+// handedOver counts records that the next engine of this id goes on with.
+func (c *signalCounters) handedOver(n int) {
+	c.pending.Add(int64(-n))
+	c.handedOverTotal.Add(context.Background(), int64(n))
+}
+
+// lostAfterAll counts records as lost that were counted as handed over.
+func (c *signalCounters) lostAfterAll(n int) {
+	c.inherited(n)
+	c.lost(context.Background(), n, lostShutdown)
+}
+
+// inherited counts records that the engine before this one left.
+func (c *signalCounters) inherited(n int) {
+	c.pending.Add(int64(n))
+	c.inheritedTotal.Add(context.Background(), int64(n))
 }
 
 func (c *signalCounters) retried(ctx context.Context) { c.retriesTotal.Add(ctx, 1) }

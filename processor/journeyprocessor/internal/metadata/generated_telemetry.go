@@ -25,40 +25,44 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                               metric.Meter
-	mu                                  sync.Mutex
-	registrations                       []metric.Registration
-	ProcessorJourneyBufferBytes         metric.Int64ObservableGauge
-	ProcessorJourneyBufferLimitBytes    metric.Int64ObservableGauge
-	ProcessorJourneyBufferResidentBytes metric.Int64ObservableGauge
-	ProcessorJourneyDuration            metric.Float64Histogram
-	ProcessorJourneyEarlyDecisions      metric.Int64Counter
-	ProcessorJourneyInvalidSpans        metric.Int64Counter
-	ProcessorJourneyInvalidTracestates  metric.Int64Counter
-	ProcessorJourneyJourneyBytes        metric.Int64Counter
-	ProcessorJourneyJourneySpans        metric.Int64Counter
-	ProcessorJourneyJourneys            metric.Int64Counter
-	ProcessorJourneyLateSpans           metric.Int64Counter
-	ProcessorJourneyLogBytesKept        metric.Int64Counter
-	ProcessorJourneyLogBytesReceived    metric.Int64Counter
-	ProcessorJourneyLogRecordsDropped   metric.Int64Counter
-	ProcessorJourneyLogRecordsKept      metric.Int64Counter
-	ProcessorJourneyLogRecordsLost      metric.Int64Counter
-	ProcessorJourneyLogRecordsPending   metric.Int64ObservableGauge
-	ProcessorJourneyLogRecordsReceived  metric.Int64Counter
-	ProcessorJourneyLogRecordsRefused   metric.Int64Counter
-	ProcessorJourneyOverloadLevel       metric.Int64ObservableGauge
-	ProcessorJourneyParkedParcels       metric.Int64Counter
-	ProcessorJourneyReleaseRetries      metric.Int64Counter
-	ProcessorJourneySpanBytesKept       metric.Int64Counter
-	ProcessorJourneySpanBytesReceived   metric.Int64Counter
-	ProcessorJourneySpansDropped        metric.Int64Counter
-	ProcessorJourneySpansKept           metric.Int64Counter
-	ProcessorJourneySpansLost           metric.Int64Counter
-	ProcessorJourneySpansPending        metric.Int64ObservableGauge
-	ProcessorJourneySpansReceived       metric.Int64Counter
-	ProcessorJourneySpansRefused        metric.Int64Counter
-	ProcessorJourneyTracesPending       metric.Int64ObservableGauge
+	meter                                metric.Meter
+	mu                                   sync.Mutex
+	registrations                        []metric.Registration
+	ProcessorJourneyBufferBytes          metric.Int64ObservableGauge
+	ProcessorJourneyBufferLimitBytes     metric.Int64ObservableGauge
+	ProcessorJourneyBufferResidentBytes  metric.Int64ObservableGauge
+	ProcessorJourneyDuration             metric.Float64Histogram
+	ProcessorJourneyEarlyDecisions       metric.Int64Counter
+	ProcessorJourneyInvalidSpans         metric.Int64Counter
+	ProcessorJourneyInvalidTracestates   metric.Int64Counter
+	ProcessorJourneyJourneyBytes         metric.Int64Counter
+	ProcessorJourneyJourneySpans         metric.Int64Counter
+	ProcessorJourneyJourneys             metric.Int64Counter
+	ProcessorJourneyLateSpans            metric.Int64Counter
+	ProcessorJourneyLogBytesKept         metric.Int64Counter
+	ProcessorJourneyLogBytesReceived     metric.Int64Counter
+	ProcessorJourneyLogRecordsDropped    metric.Int64Counter
+	ProcessorJourneyLogRecordsHandedOver metric.Int64Counter
+	ProcessorJourneyLogRecordsInherited  metric.Int64Counter
+	ProcessorJourneyLogRecordsKept       metric.Int64Counter
+	ProcessorJourneyLogRecordsLost       metric.Int64Counter
+	ProcessorJourneyLogRecordsPending    metric.Int64ObservableGauge
+	ProcessorJourneyLogRecordsReceived   metric.Int64Counter
+	ProcessorJourneyLogRecordsRefused    metric.Int64Counter
+	ProcessorJourneyOverloadLevel        metric.Int64ObservableGauge
+	ProcessorJourneyParkedParcels        metric.Int64Counter
+	ProcessorJourneyReleaseRetries       metric.Int64Counter
+	ProcessorJourneySpanBytesKept        metric.Int64Counter
+	ProcessorJourneySpanBytesReceived    metric.Int64Counter
+	ProcessorJourneySpansDropped         metric.Int64Counter
+	ProcessorJourneySpansHandedOver      metric.Int64Counter
+	ProcessorJourneySpansInherited       metric.Int64Counter
+	ProcessorJourneySpansKept            metric.Int64Counter
+	ProcessorJourneySpansLost            metric.Int64Counter
+	ProcessorJourneySpansPending         metric.Int64ObservableGauge
+	ProcessorJourneySpansReceived        metric.Int64Counter
+	ProcessorJourneySpansRefused         metric.Int64Counter
+	ProcessorJourneyTracesPending        metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -290,6 +294,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyLogRecordsHandedOver, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_log_records_handed_over",
+		metric.WithDescription("Log records that waited when this processor stopped, and that the next start or the reloaded configuration goes on with. [Development]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyLogRecordsInherited, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_log_records_inherited",
+		metric.WithDescription("Log records taken over from before a reload or a stop. received + inherited = kept + dropped + pending + lost + handed over. [Development]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyLogRecordsKept, err = builder.meter.Int64Counter(
 		"otelcol_processor_journey_log_records_kept",
 		metric.WithDescription("Log records the next component has accepted. [Development]"),
@@ -353,6 +369,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	builder.ProcessorJourneySpansDropped, err = builder.meter.Int64Counter(
 		"otelcol_processor_journey_spans_dropped",
 		metric.WithDescription("Spans of journeys that a sampling rule decided not to keep. [Development]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneySpansHandedOver, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_spans_handed_over",
+		metric.WithDescription("Spans that waited when this processor stopped, and that the next start or the reloaded configuration goes on with. [Development]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneySpansInherited, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_spans_inherited",
+		metric.WithDescription("Spans taken over from before a reload or a stop. received + inherited = kept + dropped + pending + lost + handed over. [Development]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

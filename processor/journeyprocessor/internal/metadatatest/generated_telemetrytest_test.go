@@ -59,6 +59,8 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorJourneyLogBytesKept.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogBytesReceived.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsDropped.Add(context.Background(), 1)
+	tb.ProcessorJourneyLogRecordsHandedOver.Add(context.Background(), 1)
+	tb.ProcessorJourneyLogRecordsInherited.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsKept.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsLost.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsReceived.Add(context.Background(), 1)
@@ -68,6 +70,8 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorJourneySpanBytesKept.Add(context.Background(), 1)
 	tb.ProcessorJourneySpanBytesReceived.Add(context.Background(), 1)
 	tb.ProcessorJourneySpansDropped.Add(context.Background(), 1)
+	tb.ProcessorJourneySpansHandedOver.Add(context.Background(), 1)
+	tb.ProcessorJourneySpansInherited.Add(context.Background(), 1)
 	tb.ProcessorJourneySpansKept.Add(context.Background(), 1)
 	tb.ProcessorJourneySpansLost.Add(context.Background(), 1)
 	tb.ProcessorJourneySpansReceived.Add(context.Background(), 1)
@@ -114,6 +118,12 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualProcessorJourneyLogRecordsDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyLogRecordsHandedOver(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyLogRecordsInherited(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyLogRecordsKept(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -145,6 +155,12 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneySpansDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneySpansHandedOver(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneySpansInherited(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneySpansKept(t, testTel,

@@ -1,0 +1,111 @@
+package journeyprocessor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
+)
+
+// inherit takes over what an engine before this one left. Nothing runs yet. An
+// error says which chunks could not be read, by their place; the others are
+// taken over all the same.
+func (e *engine) inherit(chunks [][]byte) (damaged []int, err error) {
+	now := time.Now()
+	var errs []error
+	for i, chunk := range chunks {
+		if err := readChunk(chunk, func(x *estate) error { return e.inheritEstate(x, now) }); err != nil {
+			damaged = append(damaged, i)
+			errs = append(errs, fmt.Errorf("chunk %d: %w", i, err))
+		}
+	}
+	return damaged, errors.Join(errs...)
+}
+
+func (e *engine) inheritEstate(x *estate, now time.Time) error {
+	if x.decisions != nil {
+		for _, s := range e.shards {
+			s.memory.Adopt(x.decisions)
+		}
+	}
+	var errs []error
+	for _, r := range x.spans {
+		errs = append(errs, e.inheritRequest(x, r, &e.telemetry.spans, e.spansOut, now))
+	}
+	for _, r := range x.logs {
+		errs = append(errs, e.inheritRequest(x, r, &e.telemetry.logs, e.logsOut, now))
+	}
+	return errors.Join(errs...)
+}
+
+// inheritRequest takes over records that wait, or that are kept and have to
+// leave. Those that wait are looked at as if they had just come, by the
+// configuration of now.
+func (e *engine) inheritRequest(
+	x *estate, r requestOf, count *signalCounters, out *releaser, now time.Time,
+) error {
+	s := splitters.Get().(*splitter)
+	defer func() { s.reset(); splitters.Put(s) }()
+	var err error
+	if s.groups, err = wire.Split(r.request, s.groups); err != nil {
+		return fmt.Errorf("%w: %w", errChunk, err)
+	}
+	s.metadata = r.metadata
+	if x.id.IsEmpty() {
+		for i := range s.groups {
+			for _, record := range s.groups[i].Records {
+				s.assign(x.id, len(record))
+			}
+			s.cut(&s.groups[i], &e.store)
+		}
+	} else if err := e.splitInherited(s, r.request, count); err != nil {
+		return err
+	}
+	size, _ := s.total()
+	e.store.buffer.add(size)
+	for _, f := range s.fragments {
+		count.inherited(f.count)
+		if f.id.IsEmpty() {
+			out.push(newReleased(f))
+			continue
+		}
+		e.shards[shardOf(f.id, len(e.shards))].inherit(f, count == &e.telemetry.logs, x.age, now)
+	}
+	count.inherited(s.skipped)
+	count.dropped(context.Background(), s.skipped)
+	return nil
+}
+
+func (e *engine) splitInherited(s *splitter, request []byte, count *signalCounters) error {
+	if count == &e.telemetry.logs {
+		ld, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(request)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errChunk, err)
+		}
+		e.splitLogs(s, ld)
+		return nil
+	}
+	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(request)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errChunk, err)
+	}
+	e.splitTraces(s, td)
+	return nil
+}
+
+// inherit adds a fragment that had waited before. Its trace has waited since
+// its first part came, and is given the time it takes to be quiet anew: what
+// senders held back while nobody took it has yet to come.
+func (s *shard) inherit(f *fragment, logs bool, age time.Duration, now time.Time) {
+	t := s.traces[f.id]
+	if t == nil {
+		t = s.open(f.id, now.Add(-age))
+	}
+	s.add(t, f, logs, now)
+	s.schedule(t)
+}
