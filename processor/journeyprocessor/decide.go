@@ -68,6 +68,7 @@ func remembrance(v *verdict) memory.Verdict {
 func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 	e := s.engine
 	d := e.policy.Decide(t.id, &t.facts, ending)
+	e.thinner.thin(t, &d, e.dueAt(t, early))
 	if early != "" {
 		e.telemetry.decidedEarly(early)
 		d.Reason += "; " + earlyWords[early]
@@ -79,6 +80,18 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 		s.ledger.add(t, &d, early, time.Now())
 	}
 	s.part(t, v, &d)
+}
+
+// dueAt is the time that a decision counts as made at. At shutdown everything
+// that waits is decided at once; it is charged as if it had been decided when
+// it would have been finished, or a restart would drop what a budget has room
+// for: for as long afterwards nothing leaves.
+func (e *engine) dueAt(t *trace, early string) time.Time {
+	now := time.Now()
+	if due := t.last.Add(e.config.Completion.Quiet.d); early == earlyShutdown && due.After(now) {
+		return due
+	}
+	return now
 }
 
 // remember keeps the verdict for what comes late. About a trace of which only
@@ -119,6 +132,9 @@ func (s *shard) follow(v *verdict, f *fragment, logs bool) {
 	e := s.engine
 	r := newReleased(f)
 	r.id, r.verdict = f.id, v
+	if v.kept {
+		e.thinner.follows(r, logs)
+	}
 	if logs {
 		e.finish(r, e.logsOut, &e.telemetry.logs)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
@@ -27,6 +28,7 @@ type engine struct {
 	policy    *policy.Policy
 	matches   *match.Set
 	store     store
+	thinner   *thinner
 	shards    []*shard
 	ledger    *ledger
 
@@ -66,6 +68,10 @@ func newEngine(settings component.TelemetrySettings, config *Config) (*engine, e
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
 	}
 	e.alwaysKeep, err = parseSeverity(config.Logs.AlwaysKeep)
+	if err != nil {
+		return nil, err
+	}
+	e.thinner, err = newThinner(&config.Sampling, p.Rules, t, b, time.Now())
 	e.ledger = newLedger(config.Decisions.Ledger, len(e.shards))
 	e.spansOut, e.logsOut = e.newReleaser(&t.spans), e.newReleaser(&t.logs)
 	return e, err
@@ -75,7 +81,7 @@ func newEngine(settings component.TelemetrySettings, config *Config) (*engine, e
 var poisonFreed bool
 
 func (e *engine) newReleaser(count *signalCounters) *releaser {
-	r := &releaser{config: e.config.Release, logger: e.logger, count: count, store: &e.store}
+	r := &releaser{config: e.config.Release, logger: e.logger, count: count, store: &e.store, left: e.thinner.frames}
 	r.waiting = sync.NewCond(&r.mu)
 	return r
 }

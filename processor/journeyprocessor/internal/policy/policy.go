@@ -97,9 +97,12 @@ type Decision struct {
 // NoRule is the RuleIndex of what no rule matches.
 const NoRule = -1
 
+// NoRuleName is what stands for its rule's name.
+const NoRuleName = "no rule"
+
 // unmatched is the rule for what no rule matches: it is kept, since nobody
 // decided to drop it.
-var unmatched = Rule{Name: "no rule", Threshold: sampling.AlwaysSampleThreshold, Sampled: "no rule matches"}
+var unmatched = Rule{Name: NoRuleName, Threshold: sampling.AlwaysSampleThreshold, Sampled: "no rule matches"}
 
 // Decide decides about the trace id with the given facts.
 func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decision {
