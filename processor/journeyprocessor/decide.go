@@ -68,11 +68,11 @@ func remembrance(v *verdict) memory.Verdict {
 func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 	e := s.engine
 	d := e.policy.Decide(t.id, &t.facts, ending)
-	e.thinner.thin(t, &d, e.dueAt(t, early))
 	if early != "" {
 		e.telemetry.decidedEarly(early)
 		d.Reason += "; " + earlyWords[early]
 	}
+	e.thinner.thin(t, &d, e.dueAt(t, early))
 	s.closeTrace(t)
 	v := s.remember(t, &d)
 	if t.facts.Spans > 0 {

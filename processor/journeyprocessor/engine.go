@@ -81,7 +81,7 @@ func newEngine(settings component.TelemetrySettings, config *Config) (*engine, e
 var poisonFreed bool
 
 func (e *engine) newReleaser(count *signalCounters) *releaser {
-	r := &releaser{config: e.config.Release, logger: e.logger, count: count, store: &e.store, left: e.thinner.frames}
+	r := &releaser{config: e.config.Release, logger: e.logger, count: count, store: &e.store}
 	r.waiting = sync.NewCond(&r.mu)
 	return r
 }
@@ -155,6 +155,7 @@ func (e *engine) Shutdown(ctx context.Context) error {
 	e.gate.Lock()
 	if e.running {
 		e.running = false
+		e.thinner.drain()
 		for _, s := range e.shards {
 			close(s.in) // the shard decides the rest and returns
 		}

@@ -66,8 +66,6 @@ type releaser struct {
 	// called again for the same request if it fails: what was handed on may
 	// have been changed by whoever got it.
 	deliver func(ctx context.Context, request []byte, batch []*released) error
-	// left is told what the next component has accepted.
-	left func(request []byte, batch []*released)
 
 	mu      sync.Mutex
 	waiting *sync.Cond // on mu: queue or closed has changed
@@ -194,7 +192,6 @@ func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.E
 		if err == nil {
 			wait.Reset()
 			r.accepted.Add(1)
-			r.left(request, batch)
 			r.settle(ctx, batch, "", nil)
 			return
 		}

@@ -154,9 +154,11 @@ func (e *engine) deliverTraces(next consumer.Traces) func(context.Context, []byt
 		}
 		t := newTagger(batch)
 		t.write(td)
+		size := e.thinner.sizeOfTraces(td)
 		if err := next.ConsumeTraces(ctx, td); err != nil {
 			return err
 		}
+		e.thinner.left(size, batch)
 		e.telemetry.ProcessorJourneyInvalidTracestates.Add(ctx, int64(t.invalid))
 		return nil
 	}
@@ -180,6 +182,11 @@ func (e *engine) deliverLogs(next consumer.Logs) func(context.Context, []byte, [
 				}
 			}
 		}
-		return next.ConsumeLogs(ctx, ld)
+		size := e.thinner.sizeOfLogs(ld)
+		if err := next.ConsumeLogs(ctx, ld); err != nil {
+			return err
+		}
+		e.thinner.left(size, batch)
+		return nil
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -20,6 +22,8 @@ const (
 	thinnedOverload = "overload"
 	thinnedBudget   = "budget"
 )
+
+var thinnedWords = map[string]string{thinnedOverload: "overload", thinnedBudget: "the budget"}
 
 // thinner lowers the probabilities that rules give: for want of memory, then
 // for the budget. What it goes by is known without looking at the randomness
@@ -93,11 +97,18 @@ func (n *thinner) thin(t *trace, d *policy.Decision, at time.Time) {
 	if rule == policy.NoRule {
 		rule = n.unmatched
 	}
-	cost := n.costOf(t, d)
 	share := d.Probability / arrived.Probability() // of such journeys that came, how many the rule keeps
-	n.lower(t, d, n.budget.Factor(at, budget.Class{Rule: rule, Journey: d.Journey}, cost*share), thinnedBudget)
+	n.lower(t, d, n.budget.Factor(at, budget.Class{Rule: rule, Journey: d.Journey}, n.costOf(t, d)*share), thinnedBudget)
 	if d.Kept {
-		n.budget.Spend(rule, cost)
+		n.budget.Spend(rule, n.costOf(t, d)) // of its reason, too, which may have become longer
+	}
+}
+
+// drain prepares for deciding about everything that waits: each trace counts as
+// decided when it would have been.
+func (n *thinner) drain() {
+	if n.budget != nil {
+		n.budget.Drain(time.Now())
 	}
 }
 
@@ -109,7 +120,7 @@ func (n *thinner) lower(t *trace, d *policy.Decision, factor float64, reason str
 	}
 	d.Threshold = weight.Thinned(d.Threshold, factor)
 	d.Probability = d.Threshold.Probability()
-	d.Reason += ", thinned to " + strconv.FormatFloat(100*d.Probability, 'g', 3, 64) + "% by the " + reason
+	d.Reason += ", thinned to " + strconv.FormatFloat(100*d.Probability, 'g', 3, 64) + "% by " + thinnedWords[reason]
 	if !d.Kept || d.Threshold.ShouldSample(weight.Randomness(t.id, t.facts.Randomness, t.facts.HasRandomness)) {
 		return
 	}
@@ -119,9 +130,17 @@ func (n *thinner) lower(t *trace, d *policy.Decision, factor float64, reason str
 	n.telemetry.ProcessorJourneyThinnedSpans.Add(context.Background(), int64(t.facts.Spans), options...)
 }
 
-// costOf is what the trace costs if it is kept, with what is written on it.
+// costOf is what the trace costs if it is kept, with what is written on it (as
+// released.written has it, before there is anything released).
 func (n *thinner) costOf(t *trace, d *policy.Decision) float64 {
-	bytes := t.spans.bytes + t.logs.bytes + int64((t.spans.count+t.logs.count)*(writtenOnEach+len(d.Journey))+writtenOnOne+len(d.Reason))
+	written := (t.spans.count + t.logs.count) * (writtenOnEach + len(d.Journey))
+	if t.spans.count > 0 {
+		written += writtenOnOne + len(d.Reason)
+		for _, service := range t.facts.Services {
+			written += writtenOnPath + len(service.Name)
+		}
+	}
+	bytes := t.spans.bytes + t.logs.bytes + int64(written)
 	return n.price.span*float64(t.spans.count) + n.price.byte*float64(bytes)
 }
 
@@ -138,17 +157,35 @@ func (n *thinner) follows(v *released, logs bool) {
 	n.budget.SpendFixed(time.Now(), cost)
 }
 
-// frames charges what a batch has grown by because its records need their
-// resources and scopes with them.
-func (n *thinner) frames(request []byte, batch []*released) {
-	if n.budget == nil || n.price.byte == 0 {
+// sizeOfTraces is the size of a batch if bytes cost something.
+func (n *thinner) sizeOfTraces(td ptrace.Traces) int {
+	if n.price.byte == 0 {
+		return 0
+	}
+	return (&ptrace.ProtoMarshaler{}).TracesSize(td)
+}
+
+// sizeOfLogs is the same of a batch of log records.
+func (n *thinner) sizeOfLogs(ld plog.Logs) int {
+	if n.price.byte == 0 {
+		return 0
+	}
+	return (&plog.ProtoMarshaler{}).LogsSize(ld)
+}
+
+// left charges the difference between the size that a batch has left with and
+// the one that was charged when its records were decided about. Resources and
+// scopes are in the former only: how often they are sent depends on how many
+// records leave together.
+func (n *thinner) left(size int, batch []*released) {
+	if n.price.byte == 0 {
 		return
 	}
-	bytes := int64(len(request))
+	bytes := int64(size)
 	for _, v := range batch {
-		bytes -= v.bytes
+		bytes -= v.bytes + v.written()
 	}
-	n.budget.SpendFixed(time.Now(), n.price.byte*float64(max(bytes, 0)))
+	n.budget.Correct(n.price.byte * float64(bytes))
 }
 
 // observeBudget registers the budget's gauges.

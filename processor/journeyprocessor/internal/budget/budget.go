@@ -42,6 +42,8 @@ const (
 	guardShare = 0.05
 	// typicalOver is over how many kept journeys their cost is smoothed.
 	typicalOver = 50
+	// rateOver is over how many seconds State smooths what is spent.
+	rateOver = 10
 )
 
 // Settings is what a budget is made of. It does not change.
@@ -86,7 +88,7 @@ type Budget struct {
 	typical         float64 // cost of a kept journey, smoothed
 
 	total    float64 // spent ever
-	rate     meter   // spent per second, smoothed
+	rate     float64 // spent per second, smoothed; for State
 	exceeded time.Duration
 }
 
@@ -155,13 +157,29 @@ func (b *Budget) SpendFixed(now time.Time, cost float64) {
 	b.charge(cost, true)
 }
 
+// Correct charges, or gives back, what more or less than was charged has left.
+func (b *Budget) Correct(cost float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.charge(cost, false)
+}
+
+// Drain says that from now on the times asked about run ahead of the clock and,
+// on other goroutines, behind each other: what is allowed for a time is kept
+// until somebody asks about it, however late.
+func (b *Budget) Drain(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.advance(now)
+	b.carry = math.Inf(1)
+}
+
 // charge takes cost from the account. What cannot be thinned takes it no
 // further down than carry: others would otherwise have to starve for as long
 // as that lasted, once it is over.
 func (b *Budget) charge(cost float64, fixed bool) {
 	b.spent += cost
 	b.total += cost
-	b.rate.add(cost)
 	if fixed {
 		b.balance = max(b.balance-cost, min(b.balance, -b.carry))
 		return
@@ -194,7 +212,9 @@ func (b *Budget) deal(passed time.Duration) {
 	seconds := passed.Seconds()
 	b.balance = min(b.balance+seconds*b.perSecond, b.carry)
 	b.fixed.measure(seconds)
-	b.rate.measure(seconds)
+	if seconds > 0 {
+		b.rate += (1 - math.Exp(-seconds/rateOver)) * (b.spent/seconds - b.rate)
+	}
 	for i := range b.rules {
 		b.rules[i].measure(seconds, b.dealt)
 	}
@@ -241,7 +261,7 @@ func (b *Budget) allot(left float64) {
 // State is a look at the budget for metrics.
 type State struct {
 	Limit    float64       // per second
-	Rate     float64       // spent per second, over the last seconds
+	Rate     float64       // spent per second, over the last ten seconds
 	Spent    float64       // since the start
 	Exceeded time.Duration // how long what cannot be thinned has asked for more than the limit
 	// Factors is the mean factor of each rule, by what its journeys ask for.
@@ -254,7 +274,7 @@ func (b *Budget) State(now time.Time) State {
 	defer b.mu.Unlock()
 	b.advance(now)
 	s := State{
-		Limit: b.perSecond, Rate: b.rate.rate, Spent: b.total, Exceeded: b.exceeded,
+		Limit: b.perSecond, Rate: b.rate, Spent: b.total, Exceeded: b.exceeded,
 		Factors: make([]float64, len(b.rules)),
 	}
 	for i := range b.rules {

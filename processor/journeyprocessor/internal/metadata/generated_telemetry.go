@@ -317,7 +317,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyBudgetRate, err = builder.meter.Float64ObservableGauge(
 		"otelcol_processor_journey_budget_rate",
-		metric.WithDescription("What is charged against `sampling.budget` per second, over the last seconds, in the unit named by the attribute. [Development]"),
+		metric.WithDescription("What is charged against `sampling.budget` per second, over the last ten seconds, in the unit named by the attribute. [Development]"),
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)

@@ -68,7 +68,7 @@ func AssertEqualProcessorJourneyBudgetProbability(t *testing.T, tt *componenttes
 func AssertEqualProcessorJourneyBudgetRate(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_journey_budget_rate",
-		Description: "What is charged against `sampling.budget` per second, over the last seconds, in the unit named by the attribute. [Development]",
+		Description: "What is charged against `sampling.budget` per second, over the last ten seconds, in the unit named by the attribute. [Development]",
 		Unit:        "1",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
