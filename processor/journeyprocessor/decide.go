@@ -66,18 +66,18 @@ func remembrance(v *verdict) memory.Verdict {
 // decide decides about a trace and parts with it. Early is "" or the reason
 // for not having waited.
 func (s *shard) decide(t *trace, ending policy.Ending, early string) {
-	e := s.engine
+	e, now := s.engine, time.Now()
 	d := e.policy.Decide(t.id, &t.facts, ending)
 	if early != "" {
 		e.telemetry.decidedEarly(early)
 		d.Reason += "; " + earlyWords[early]
 	}
-	e.thinner.thin(t, &d, e.dueAt(t, early))
+	e.thinner.thin(t, &d, e.dueAt(t, early, now))
 	s.closeTrace(t)
 	v := s.remember(t, &d)
 	if t.facts.Spans > 0 {
 		s.counts.add(&d, t.facts.Spans, t.spans.bytes, t.facts.Duration())
-		s.ledger.add(t, &d, early, time.Now())
+		s.ledger.add(t, &d, early, now)
 	}
 	s.part(t, v, &d)
 }
@@ -86,8 +86,7 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 // that waits is decided at once; it is charged as if it had been decided when
 // it would have been finished, or a restart would drop what a budget has room
 // for: for as long afterwards nothing leaves.
-func (e *engine) dueAt(t *trace, early string) time.Time {
-	now := time.Now()
+func (e *engine) dueAt(t *trace, early string, now time.Time) time.Time {
 	if due := t.last.Add(e.config.Completion.Quiet.d); early == earlyShutdown && due.After(now) {
 		return due
 	}
