@@ -34,6 +34,7 @@ func fitting(queue []*released, maxRecords int, maxBytes int64) int {
 const (
 	writtenOnEach = 64
 	writtenOnOne  = 500
+	writtenOnPath = 8 // for each service of the path
 )
 
 // written estimates what the records grow by when they leave.
@@ -45,7 +46,7 @@ func (v *released) written() int64 {
 	if v.tag != nil {
 		n += writtenOnOne + len(v.tag.decision.Reason)
 		for _, service := range v.tag.path {
-			n += len(service.Name) + 8
+			n += len(service.Name) + writtenOnPath
 		}
 	}
 	return int64(n)

@@ -80,6 +80,8 @@ type SamplingConfig struct {
 	// Rules are read from the top; the first that matches is final. What no
 	// rule matches is kept.
 	Rules []RuleConfig `mapstructure:"rules"`
+	// Budget lowers what the rules keep to what may leave. None: no limit.
+	Budget *BudgetConfig `mapstructure:"budget"`
 }
 
 // RuleConfig is one sampling rule.

@@ -66,19 +66,31 @@ func remembrance(v *verdict) memory.Verdict {
 // decide decides about a trace and parts with it. Early is "" or the reason
 // for not having waited.
 func (s *shard) decide(t *trace, ending policy.Ending, early string) {
-	e := s.engine
+	e, now := s.engine, time.Now()
 	d := e.policy.Decide(t.id, &t.facts, ending)
 	if early != "" {
 		e.telemetry.decidedEarly(early)
 		d.Reason += "; " + earlyWords[early]
 	}
+	e.thinner.thin(t, &d, e.dueAt(t, early, now))
 	s.closeTrace(t)
 	v := s.remember(t, &d)
 	if t.facts.Spans > 0 {
 		s.counts.add(&d, t.facts.Spans, t.spans.bytes, t.facts.Duration())
-		s.ledger.add(t, &d, early, time.Now())
+		s.ledger.add(t, &d, early, now)
 	}
 	s.part(t, v, &d)
+}
+
+// dueAt is the time that a decision counts as made at. At shutdown everything
+// that waits is decided at once; it is charged as if it had been decided when
+// it would have been finished, or a restart would drop what a budget has room
+// for: for as long afterwards nothing leaves.
+func (e *engine) dueAt(t *trace, early string, now time.Time) time.Time {
+	if due := t.last.Add(e.config.Completion.Quiet.d); early == earlyShutdown && due.After(now) {
+		return due
+	}
+	return now
 }
 
 // remember keeps the verdict for what comes late. About a trace of which only
@@ -119,6 +131,9 @@ func (s *shard) follow(v *verdict, f *fragment, logs bool) {
 	e := s.engine
 	r := newReleased(f)
 	r.id, r.verdict = f.id, v
+	if v.kept {
+		e.thinner.follows(r, logs)
+	}
 	if logs {
 		e.finish(r, e.logsOut, &e.telemetry.logs)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
@@ -28,6 +29,7 @@ type engine struct {
 	policy    *policy.Policy
 	matches   *match.Set
 	store     store
+	thinner   *thinner
 	shards    []*shard
 	ledger    *ledger
 
@@ -72,6 +74,10 @@ func newEngine(id component.ID, settings component.TelemetrySettings, config *Co
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
 	}
 	e.alwaysKeep, err = parseSeverity(config.Logs.AlwaysKeep)
+	if err != nil {
+		return nil, err
+	}
+	e.thinner, err = newThinner(&config.Sampling, p.Rules, t, b, time.Now())
 	e.ledger = newLedger(config.Decisions.Ledger, len(e.shards))
 	e.spansOut, e.logsOut = e.newReleaser(&t.spans), e.newReleaser(&t.logs)
 	return e, err
@@ -182,6 +188,9 @@ func (e *engine) closeIntake(handsOver bool) bool {
 		return false
 	}
 	e.running, e.handsOver = false, handsOver
+	if !handsOver {
+		e.thinner.drain()
+	}
 	for _, s := range e.shards {
 		close(s.in)
 	}

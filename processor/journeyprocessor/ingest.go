@@ -143,13 +143,15 @@ func (e *engine) handOver(ctx context.Context, count *signalCounters, fragments 
 // without a trace id, which are not valid and are kept as they came, and log
 // records that are kept in any case.
 func (e *engine) passUntraced(ctx context.Context, count *signalCounters, f *fragment) {
-	out := e.spansOut
-	if count == &e.telemetry.logs {
+	out, logs := e.spansOut, count == &e.telemetry.logs
+	if logs {
 		out = e.logsOut
 	} else {
 		e.telemetry.ProcessorJourneyInvalidSpans.Add(ctx, int64(f.count))
 	}
-	out.push(newReleased(f))
+	r := newReleased(f)
+	e.thinner.follows(r, logs)
+	out.push(r)
 }
 
 // splitTraces looks at every span once, for its trace's facts, and cuts its

@@ -151,9 +151,11 @@ func (e *engine) deliverTraces(next consumer.Traces) func(context.Context, []byt
 		if err != nil {
 			return consumererror.NewPermanent(err)
 		}
+		size := e.thinner.sizeOfTraces(td)
 		if err := next.ConsumeTraces(ctx, td); err != nil {
 			return err
 		}
+		e.thinner.left(size, batch)
 		e.telemetry.ProcessorJourneyInvalidTracestates.Add(ctx, int64(invalid))
 		return nil
 	}
@@ -172,13 +174,18 @@ func taggedSpans(request []byte, batch []*released) (td ptrace.Traces, invalid i
 }
 
 // deliverLogs decodes, tags and hands on a batch of log records.
-func (*engine) deliverLogs(next consumer.Logs) func(context.Context, []byte, []*released) error {
+func (e *engine) deliverLogs(next consumer.Logs) func(context.Context, []byte, []*released) error {
 	return func(ctx context.Context, request []byte, batch []*released) error {
 		ld, err := taggedLogs(request, batch)
 		if err != nil {
 			return consumererror.NewPermanent(err)
 		}
-		return next.ConsumeLogs(ctx, ld)
+		size := e.thinner.sizeOfLogs(ld)
+		if err := next.ConsumeLogs(ctx, ld); err != nil {
+			return err
+		}
+		e.thinner.left(size, batch)
+		return nil
 	}
 }
 

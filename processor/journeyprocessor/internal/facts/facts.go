@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
@@ -84,6 +85,10 @@ type Facts struct {
 	// bits; spans that disagree have the smallest.
 	Randomness    uint64
 	HasRandomness bool
+	// Threshold is the sampling threshold that the trace came with (tracestate
+	// ot=th); of spans that disagree the loosest.
+	Threshold    sampling.Threshold
+	HasThreshold bool
 
 	lineage  lineage
 	messages messages
@@ -122,7 +127,7 @@ func (f *Facts) Add(r Resource, span ptrace.Span) {
 	if r.Broker {
 		f.messages.add(parent, span)
 	}
-	f.addRandomness(span.TraceState().AsRaw())
+	f.addSampling(span.TraceState().AsRaw())
 }
 
 // earlier returns whichever of old and seen started first, seen as a copy of
@@ -215,6 +220,9 @@ func (f *Facts) Merge(other *Facts) {
 	f.Unroutable = earliestFault(f.Unroutable, other.Unroutable)
 	if other.HasRandomness {
 		f.setRandomness(other.Randomness)
+	}
+	if other.HasThreshold {
+		f.setThreshold(other.Threshold)
 	}
 	f.lineage.merge(&other.lineage)
 	f.messages.merge(other.messages)

@@ -28,6 +28,11 @@ type TelemetryBuilder struct {
 	meter                                metric.Meter
 	mu                                   sync.Mutex
 	registrations                        []metric.Registration
+	ProcessorJourneyBudgetExceeded       metric.Float64ObservableCounter
+	ProcessorJourneyBudgetLimit          metric.Float64ObservableGauge
+	ProcessorJourneyBudgetProbability    metric.Float64ObservableGauge
+	ProcessorJourneyBudgetRate           metric.Float64ObservableGauge
+	ProcessorJourneyBudgetSpent          metric.Float64ObservableCounter
 	ProcessorJourneyBufferBytes          metric.Int64ObservableGauge
 	ProcessorJourneyBufferLimitBytes     metric.Int64ObservableGauge
 	ProcessorJourneyBufferResidentBytes  metric.Int64ObservableGauge
@@ -62,6 +67,8 @@ type TelemetryBuilder struct {
 	ProcessorJourneySpansPending         metric.Int64ObservableGauge
 	ProcessorJourneySpansReceived        metric.Int64Counter
 	ProcessorJourneySpansRefused         metric.Int64Counter
+	ProcessorJourneyThinnedJourneys      metric.Int64Counter
+	ProcessorJourneyThinnedSpans         metric.Int64Counter
 	ProcessorJourneyTracesPending        metric.Int64ObservableGauge
 }
 
@@ -74,6 +81,81 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterProcessorJourneyBudgetExceededCallback sets callback for observable ProcessorJourneyBudgetExceeded metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyBudgetExceededCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorJourneyBudgetExceeded, obs: o})
+		return nil
+	}, builder.ProcessorJourneyBudgetExceeded)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneyBudgetLimitCallback sets callback for observable ProcessorJourneyBudgetLimit metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyBudgetLimitCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorJourneyBudgetLimit, obs: o})
+		return nil
+	}, builder.ProcessorJourneyBudgetLimit)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneyBudgetProbabilityCallback sets callback for observable ProcessorJourneyBudgetProbability metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyBudgetProbabilityCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorJourneyBudgetProbability, obs: o})
+		return nil
+	}, builder.ProcessorJourneyBudgetProbability)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneyBudgetRateCallback sets callback for observable ProcessorJourneyBudgetRate metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyBudgetRateCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorJourneyBudgetRate, obs: o})
+		return nil
+	}, builder.ProcessorJourneyBudgetRate)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneyBudgetSpentCallback sets callback for observable ProcessorJourneyBudgetSpent metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyBudgetSpentCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorJourneyBudgetSpent, obs: o})
+		return nil
+	}, builder.ProcessorJourneyBudgetSpent)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterProcessorJourneyBufferBytesCallback sets callback for observable ProcessorJourneyBufferBytes metric.
@@ -191,6 +273,16 @@ func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
+}
+
 // Shutdown unregister all registered callbacks for async instruments.
 func (builder *TelemetryBuilder) Shutdown() {
 	builder.mu.Lock()
@@ -209,6 +301,36 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ProcessorJourneyBudgetExceeded, err = builder.meter.Float64ObservableCounter(
+		"otelcol_processor_journey_budget_exceeded",
+		metric.WithDescription("Time during which rules that keep 100 %, late spans and log records that are kept in any case alone asked for more than `sampling.budget`. With `must_keep` `within` only the latter two. [Development]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyBudgetLimit, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_journey_budget_limit",
+		metric.WithDescription("The setting `sampling.budget` per second, in the unit named by the attribute. [Development]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyBudgetProbability, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_journey_budget_probability",
+		metric.WithDescription("Probability with which a rule keeps at present, after thinning by the budget. Of rules whose journeys are thinned differently the mean, by what they ask for. [Development]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyBudgetRate, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_journey_budget_rate",
+		metric.WithDescription("What is charged against `sampling.budget` per second, over the last ten seconds, in the unit named by the attribute. [Development]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyBudgetSpent, err = builder.meter.Float64ObservableCounter(
+		"otelcol_processor_journey_budget_spent",
+		metric.WithDescription("What was charged against `sampling.budget`, in the unit named by the attribute. [Development]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyBufferBytes, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_journey_buffer_bytes",
 		metric.WithDescription("Memory that pending spans and log records and their traces' facts take, as accounted against `buffer.memory`. [Development]"),
@@ -411,6 +533,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	builder.ProcessorJourneySpansRefused, err = builder.meter.Int64Counter(
 		"otelcol_processor_journey_spans_refused",
 		metric.WithDescription("Spans refused with an error, so that their sender still has them. Reasons are full (`buffer.memory` is used up), oversized (one batch alone exceeds `buffer.memory`), malformed (it cannot be encoded), cancelled (the sender gave up while it waited) and stopping. [Development]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyThinnedJourneys, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_thinned_journeys",
+		metric.WithDescription("Journeys that their rule would have kept and that were dropped nevertheless. Reasons are budget (`sampling.budget`) and overload (`buffer.memory` was nearly used up). Part of journeys. [Development]"),
+		metric.WithUnit("{journey}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyThinnedSpans, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_thinned_spans",
+		metric.WithDescription("Spans of the journeys that thinned_journeys counts. [Development]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

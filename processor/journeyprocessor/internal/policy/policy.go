@@ -87,14 +87,22 @@ type Decision struct {
 	Reached     int // how many of Steps
 	Kept        bool
 	Rule        string
+	RuleIndex   int  // of Rule in the policy; NoRule if none matched
+	MustKeep    bool // the rule keeps all that it matches
 	Reason      string
 	Threshold   sampling.Threshold
 	Probability float64
 }
 
+// NoRule is the RuleIndex of what no rule matches.
+const NoRule = -1
+
+// NoRuleName is what stands for its rule's name.
+const NoRuleName = "no rule"
+
 // unmatched is the rule for what no rule matches: it is kept, since nobody
 // decided to drop it.
-var unmatched = Rule{Name: "no rule", Threshold: sampling.AlwaysSampleThreshold, Sampled: "no rule matches"}
+var unmatched = Rule{Name: NoRuleName, Threshold: sampling.AlwaysSampleThreshold, Sampled: "no rule matches"}
 
 // Decide decides about the trace id with the given facts.
 func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decision {
@@ -103,8 +111,10 @@ func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decis
 	d.Complete = d.Reached == len(d.Steps) && IsWhole(f)
 	d.Outcome, d.Why = p.outcome(f, journey.Steps, ending)
 
-	rule, reason := p.rule(f, &d)
-	d.Rule, d.Threshold, d.Probability = rule.Name, rule.Threshold, rule.Threshold.Probability()
+	rule, index, reason := p.rule(f, &d)
+	d.Rule, d.RuleIndex = rule.Name, index
+	d.Threshold, d.Probability = rule.Threshold, rule.Threshold.Probability()
+	d.MustKeep = index != NoRule && rule.Threshold == sampling.AlwaysSampleThreshold
 	switch {
 	case reason != "":
 		d.Reason = reason
@@ -136,13 +146,13 @@ func (p *Policy) journey(f *facts.Facts) Journey {
 
 // rule returns the first rule that matches, and a reason if it has one that is
 // better than the rule's own.
-func (p *Policy) rule(f *facts.Facts, d *Decision) (*Rule, string) {
+func (p *Policy) rule(f *facts.Facts, d *Decision) (rule *Rule, index int, reason string) {
 	for i := range p.Rules {
 		if ok, reason := p.Rules[i].When.holds(f, d); ok {
-			return &p.Rules[i], reason
+			return &p.Rules[i], i, reason
 		}
 	}
-	return &unmatched, ""
+	return &unmatched, NoRule, ""
 }
 
 func (w *When) holds(f *facts.Facts, d *Decision) (ok bool, reason string) {

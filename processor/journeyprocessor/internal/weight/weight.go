@@ -26,6 +26,17 @@ func Threshold(probability float64) (sampling.Threshold, error) {
 	return sampling.ProbabilityToThresholdWithPrecision(probability, precision)
 }
 
+// Thinned returns the threshold of factor times its probability. It keeps
+// something as long as threshold and factor do.
+func Thinned(threshold sampling.Threshold, factor float64) sampling.Threshold {
+	p := max(threshold.Probability()*factor, sampling.MinSamplingProbability)
+	thinned, err := Threshold(p)
+	if err != nil || sampling.ThresholdGreater(threshold, thinned) {
+		return threshold // factor is 1, but for rounding
+	}
+	return thinned
+}
+
 // Randomness is a trace's randomness: the explicit one if there is one, else
 // that of its id.
 func Randomness(id pcommon.TraceID, explicit uint64, hasExplicit bool) sampling.Randomness {
@@ -58,4 +69,24 @@ func Mark(tracestate string, threshold sampling.Threshold) (marked string, ok bo
 		return tracestate, false
 	}
 	return b.String(), err == nil
+}
+
+// Erase returns the tracestate without a sampling threshold, for spans of which
+// nobody knows how many they stand for: that they are here has other reasons
+// than chance. Readers then count them as one each. One that cannot be parsed
+// holds no threshold that anybody could read, and stays as it is.
+func Erase(tracestate string) string {
+	if !strings.Contains(tracestate, "th:") {
+		return tracestate
+	}
+	w3c, err := sampling.NewW3CTraceState(tracestate)
+	if err != nil {
+		return tracestate
+	}
+	w3c.OTelValue().ClearTValue()
+	var b strings.Builder
+	if w3c.Serialize(&b) != nil {
+		return tracestate // too long to be written again: with a threshold it is not valid either
+	}
+	return b.String()
 }

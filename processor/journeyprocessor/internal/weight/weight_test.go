@@ -92,6 +92,49 @@ func TestZeroKeepsNothing(t *testing.T) {
 	require.Error(t, err)
 }
 
+func TestThinnedIsTheShareOfTheProbability(t *testing.T) {
+	for _, test := range []struct{ probability, factor, want float64 }{
+		{0.2, 0.5, 0.1}, {1, 0.25, 0.25}, {0.3, 1, 0.3}, {1, 1e-4, 1e-4}, {0.02, 1 - 1e-9, 0.02},
+		{1e-9, 1e-300, sampling.MinSamplingProbability},
+	} {
+		got := Thinned(threshold(t, test.probability), test.factor)
+		require.InEpsilon(t, test.want, got.Probability(), 1e-4, "%v", test)
+		require.False(t, sampling.ThresholdLessThan(got, threshold(t, test.probability)), "%v", test)
+	}
+}
+
+func TestEraseTakesTheThresholdAndNothingElse(t *testing.T) {
+	for _, test := range []struct{ tracestate, want string }{
+		{"", ""},
+		{"ot=th:8", ""},
+		{"ot=rv:ffffffffffffff;th:8", "ot=rv:ffffffffffffff"},
+		{"vendor=x,ot=th:4;k:v", "ot=k:v,vendor=x"},
+		{"vendor=x", "vendor=x"},
+		{"not a tracestate th:8", "not a tracestate th:8"},
+	} {
+		require.Equal(t, parts(test.want), parts(Erase(test.tracestate)), test.tracestate)
+	}
+}
+
+// FuzzErase holds that no reader finds a threshold afterwards, and that it is
+// the inverse of Mark where there was none.
+func FuzzErase(f *testing.F) {
+	for _, s := range []string{"", "ot=th:8", "ot=rv:12345678901234;th:4;x:y", "a=b,ot=th:0", "ot=th:zz", "th:4"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, tracestate string) {
+		erased := Erase(tracestate)
+		require.Equal(t, erased, Erase(erased))
+		w3c, err := sampling.NewW3CTraceState(erased)
+		if err != nil {
+			require.Equal(t, tracestate, erased)
+			return
+		}
+		_, has := w3c.OTelValue().TValueThreshold()
+		require.False(t, has)
+	})
+}
+
 // FuzzMark holds that whatever the tracestate was, the marked one is valid and
 // its threshold is the stricter of the two.
 func FuzzMark(f *testing.F) {
