@@ -59,3 +59,23 @@ func Mark(tracestate string, threshold sampling.Threshold) (marked string, ok bo
 	}
 	return b.String(), err == nil
 }
+
+// Erase returns the tracestate without a sampling threshold, for spans of which
+// nobody knows how many they stand for: that they are here has other reasons
+// than chance. Readers then count them as one each. One that cannot be parsed
+// holds no threshold that anybody could read, and stays as it is.
+func Erase(tracestate string) string {
+	if !strings.Contains(tracestate, "th:") {
+		return tracestate
+	}
+	w3c, err := sampling.NewW3CTraceState(tracestate)
+	if err != nil {
+		return tracestate
+	}
+	w3c.OTelValue().ClearTValue()
+	var b strings.Builder
+	if w3c.Serialize(&b) != nil {
+		return tracestate // too long to be written again: with a threshold it is not valid either
+	}
+	return b.String()
+}
