@@ -110,9 +110,10 @@ func readState(ctx context.Context, s *settings) (state, error) {
 		n, _ := collector.Counter("otelcol_processor_journey_"+name, nil)
 		return n
 	}
+	// What is held for recall has been decided, and stays for as long as there is room.
 	now := state{
-		received: own("spans_received"), pending: own("spans_pending"),
-		logsPending: own("log_records_pending"), kept: own("spans_kept"),
+		received: own("spans_received"), pending: own("spans_pending") - own("spans_recallable"),
+		logsPending: own("log_records_pending") - own("log_records_recallable"), kept: own("spans_kept"),
 	}
 	if now.storedAll, err = stored(ctx, client, s.url("DEMO_JAEGER_ALL_METRICS_PORT", "metrics")); err != nil {
 		return state{}, err

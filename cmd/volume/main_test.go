@@ -63,9 +63,11 @@ otelcol_processor_journey_spans_received_total 5
 # TYPE otelcol_processor_journey_spans_kept_total counter
 otelcol_processor_journey_spans_kept_total 3
 # TYPE otelcol_processor_journey_spans_dropped_total counter
-otelcol_processor_journey_spans_dropped_total 2
+otelcol_processor_journey_spans_dropped_total 1
 # TYPE otelcol_processor_journey_spans_pending gauge
-otelcol_processor_journey_spans_pending 0
+otelcol_processor_journey_spans_pending 1
+# TYPE otelcol_processor_journey_spans_recallable gauge
+otelcol_processor_journey_spans_recallable 1
 `
 
 func newScene(t *testing.T, keptTraces ...string) scene {

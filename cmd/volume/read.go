@@ -149,7 +149,7 @@ func readCollector(ctx context.Context, client *http.Client, url string) (*volum
 	}, nil
 }
 
-// flow reads the five counts of the law. Without the first there is no flow, such
+// flow reads the counts of the law. Without the first there is no flow, such
 // as that of log records without a logs pipeline; of the others, one that never
 // moved is absent and so 0.
 func flow(s metrics.Snapshot, what string) volume.Flow {
@@ -157,13 +157,17 @@ func flow(s metrics.Snapshot, what string) volume.Flow {
 	if !found {
 		return volume.Flow{}
 	}
-	count := func(name string) volume.Count {
+	count := func(name string) int64 {
 		n, _ := s.Counter(journeyOwn+what+name, nil)
-		return volume.Known(int64(n))
+		return int64(n)
 	}
+	// What was decided to be dropped and is held in case an error comes late
+	// is pending by the processor's account; by ours it is dropped.
+	held := count("_recallable")
 	return volume.Flow{
-		Received: volume.Known(int64(received)), Kept: count("_kept"), Dropped: count("_dropped"),
-		Pending: count("_pending"), Lost: count("_lost"),
+		Received: volume.Known(int64(received)), Kept: volume.Known(count("_kept")),
+		Dropped: volume.Known(count("_dropped") + held), Pending: volume.Known(count("_pending") - held),
+		Lost: volume.Known(count("_lost")),
 	}
 }
 

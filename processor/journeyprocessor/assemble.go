@@ -52,15 +52,16 @@ type shard struct {
 	engine *engine
 	in     chan arrival
 
-	traces         map[pcommon.TraceID]*trace
-	oldest, newest *trace
-	cutShort       int    // traces decided because of a stop
-	sweep          *trace // the next to be parked for want of memory; nil: the oldest
-	deadlines      *deadline.Queue[*trace]
-	parker         parker
-	memory         *memory.Decisions
-	counts         decisionCounts
-	ledger         *ledgerPart // shared with who looks something up
+	traces    map[pcommon.TraceID]*trace
+	traceList        // of those, by arrival
+	cutShort  int    // traces decided because of a stop
+	sweep     *trace // the next to be parked for want of memory; nil: the oldest
+	deadlines *deadline.Queue[*trace]
+	parker    parker
+	recall    recall
+	memory    *memory.Decisions
+	counts    decisionCounts
+	ledger    *ledgerPart // shared with who looks something up
 }
 
 func newShard(e *engine, index int) *shard {
@@ -70,6 +71,7 @@ func newShard(e *engine, index int) *shard {
 		traces:    make(map[pcommon.TraceID]*trace),
 		deadlines: deadline.New[*trace](tick, now),
 		parker:    parker{store: &e.store},
+		recall:    newRecall(int64(e.config.Buffer.Recall) / int64(n)),
 		memory:    memory.New(memory.NewSeed(), e.config.Decisions.Kept/n, e.config.Decisions.Dropped/n),
 		counts:    newDecisionCounts(e.telemetry),
 		ledger:    e.ledger.parts[index],
@@ -85,7 +87,9 @@ func (s *shard) run() {
 		select {
 		case a, ok := <-s.in:
 			if !ok {
-				if !s.engine.handsOver {
+				if s.engine.handsOver {
+					s.letGo(everything)
+				} else {
 					s.decideAll()
 				}
 				s.counts.flush()
@@ -121,14 +125,9 @@ func (s *shard) assemble(a arrival) {
 
 // open adds a trace as the newest.
 func (s *shard) open(id pcommon.TraceID, now time.Time) *trace {
-	t := &trace{id: id, first: now, last: now, size: traceOverhead, older: s.newest}
+	t := &trace{id: id, first: now, last: now, size: traceOverhead}
 	t.spans.pieces = make([]piece, 0, usualPieces)
-	if s.newest != nil {
-		s.newest.newer = t
-	} else {
-		s.oldest = t
-	}
-	s.newest = t
+	s.push(t)
 	s.traces[id] = t
 	s.engine.store.buffer.add(t.size)
 	s.engine.telemetry.tracesPending.Add(1)
@@ -140,20 +139,10 @@ func (s *shard) open(id pcommon.TraceID, now time.Time) *trace {
 func (s *shard) closeTrace(t *trace) {
 	t.decided = true
 	delete(s.traces, t.id)
-	if t.older != nil {
-		t.older.newer = t.newer
-	} else {
-		s.oldest = t.newer
-	}
-	if t.newer != nil {
-		t.newer.older = t.older
-	} else {
-		s.newest = t.older
-	}
 	if s.sweep == t {
 		s.sweep = t.newer
 	}
-	t.older, t.newer = nil, nil
+	s.remove(t)
 	s.engine.telemetry.tracesPending.Add(-1)
 }
 
@@ -223,4 +212,5 @@ func (s *shard) decideAll() {
 		s.cutShort++
 		s.decide(s.oldest, policy.Early, earlyShutdown)
 	}
+	s.letGo(everything)
 }

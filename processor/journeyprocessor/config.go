@@ -114,6 +114,11 @@ type BufferConfig struct {
 	// ParkAfter is how long records wait as they came; then they are
 	// compressed. Sooner at half of Memory.
 	ParkAfter Duration `mapstructure:"park_after"`
+	// Recall is the part of Memory in which dropped traces are held, in case an
+	// error comes late for which they are kept after all. The oldest are freed
+	// first, and all of it before anything is parked early. 0 holds none; a
+	// late error is then kept alone.
+	Recall ByteSize `mapstructure:"recall"`
 }
 
 // DecisionsConfig bounds the memory of decisions, by which late spans follow
@@ -193,7 +198,7 @@ func createDefaultConfig() *Config {
 			MessageWait: Duration{15 * time.Minute}, MaxWait: Duration{30 * time.Minute},
 		},
 		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
-		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}},
+		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}, Recall: 16 << 20},
 		Decisions: DecisionsConfig{Kept: 250_000, Dropped: 2_000_000, Ledger: 10_000},
 		Release: ReleaseConfig{
 			MaxBatch: 4096, MaxBatchBytes: 2 << 20, Consumers: 4, Retry: retry,

@@ -3,6 +3,7 @@ package journeyprocessor
 import (
 	"cmp"
 	"context"
+	"math"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
@@ -33,6 +34,8 @@ type verdict struct {
 	kept      bool
 	journey   string
 	threshold sampling.Threshold
+	// unweighted says that nobody knows how many it stands for.
+	unweighted bool
 }
 
 var droppedVerdict = &verdict{}
@@ -42,24 +45,30 @@ var droppedVerdict = &verdict{}
 func (s *shard) remembered(id pcommon.TraceID) *verdict {
 	switch answer, v := s.memory.Lookup(id); answer {
 	case memory.Kept:
-		return recall(v)
+		return asVerdict(v)
 	case memory.Dropped:
 		return droppedVerdict
 	}
 	return nil
 }
 
-// recall is the inverse of remembrance. A journey for whose name the memory had
-// no room is called as in the metrics.
-func recall(m memory.Verdict) *verdict {
+// unweighted is remembered in place of a threshold, which has 56 bits.
+const unweighted = math.MaxUint64
+
+// asVerdict is the inverse of remembrance. A journey for whose name the memory
+// had no room is called as in the metrics.
+func asVerdict(m memory.Verdict) *verdict {
 	v := &verdict{kept: true, journey: cmp.Or(m.Journey, otherJourneys)}
-	if threshold, err := sampling.UnsignedToThreshold(m.Weight); err == nil {
-		v.threshold = threshold
-	}
+	var err error
+	v.threshold, err = sampling.UnsignedToThreshold(m.Weight)
+	v.unweighted = err != nil
 	return v
 }
 
 func remembrance(v *verdict) memory.Verdict {
+	if v.unweighted {
+		return memory.Verdict{Journey: v.journey, Weight: unweighted}
+	}
 	return memory.Verdict{Journey: v.journey, Weight: v.threshold.Unsigned()}
 }
 
@@ -79,7 +88,10 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 		s.counts.add(&d, t.facts.Spans, t.spans.bytes, t.facts.Duration())
 		s.ledger.add(t, &d, early, now)
 	}
-	s.part(t, v, &d)
+	if !v.kept && s.hold(t) {
+		return
+	}
+	s.send(t, v, &d)
 }
 
 // dueAt is the time that a decision counts as made at. At shutdown everything
@@ -111,14 +123,14 @@ func (s *shard) remember(t *trace, d *policy.Decision) *verdict {
 	return v
 }
 
-// part sends the trace's records on or drops them. The trace's own memory goes
-// with its spans.
-func (s *shard) part(t *trace, v *verdict, d *policy.Decision) {
+// send sends the trace's records on or drops them. The trace's own memory goes
+// with its spans. A decision is only needed for what is kept.
+func (s *shard) send(t *trace, v *verdict, d *policy.Decision) {
 	e := s.engine
 	logsSize := t.logs.size()
 	spans := &released{id: t.id, verdict: v, holdings: t.spans, size: t.size - logsSize}
 	logs := &released{id: t.id, verdict: v, holdings: t.logs, size: logsSize}
-	if d.Kept && t.facts.Spans > 0 {
+	if v.kept && t.facts.Spans > 0 {
 		spans.tag = newTag(t, d)
 	}
 	t.spans, t.logs = holdings{}, holdings{}
@@ -128,6 +140,23 @@ func (s *shard) part(t *trace, v *verdict, d *policy.Decision) {
 
 // follow treats what comes late as its trace was treated.
 func (s *shard) follow(v *verdict, f *fragment, logs bool) {
+	if !v.kept {
+		s.followDropped(f, logs)
+		return
+	}
+	if !logs {
+		s.late(f, true)
+	}
+	s.sendLate(v, f, logs)
+}
+
+// late counts spans that came late.
+func (s *shard) late(f *fragment, kept bool) {
+	s.engine.telemetry.late(kept, f.count)
+	s.ledger.late(f.id, f.count)
+}
+
+func (s *shard) sendLate(v *verdict, f *fragment, logs bool) {
 	e := s.engine
 	r := newReleased(f)
 	r.id, r.verdict = f.id, v
@@ -138,8 +167,6 @@ func (s *shard) follow(v *verdict, f *fragment, logs bool) {
 		e.finish(r, e.logsOut, &e.telemetry.logs)
 		return
 	}
-	e.telemetry.late(v.kept, f.count)
-	s.ledger.late(f.id, f.count)
 	e.finish(r, e.spansOut, &e.telemetry.spans)
 }
 

@@ -11,6 +11,7 @@
 //	logs.go       ConsumeLogs: the same for log records
 //	assemble.go   a shard adds parts to their traces and knows their deadlines
 //	decide.go     a shard decides, remembers the decision, and parts with the spans
+//	  recall.go     what was dropped last, and comes back with a late error
 //	release.go    kept spans leave, and are retried until accepted
 //	  batch.go      what fits into a batch, and how one is divided
 //	  suspects.go   single records that go on being refused

@@ -112,11 +112,14 @@ func (p *ledgerPart) add(t *trace, d *policy.Decision, early string, now time.Ti
 		path: shortPath(t.facts.Services), root: t.facts.Root,
 		spans: t.facts.Spans, bytes: t.spans.bytes, duration: t.facts.Duration(),
 	}
-	if len(d.Reason) > maxLedgerReason {
-		e.decision.Reason = strings.ToValidUTF8(strings.Clone(d.Reason[:maxLedgerReason]), "")
-	}
+	e.decision.Reason = shortReason(d.Reason)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.enter(e)
+}
+
+// enter adds an entry in place of the oldest. The lock is held.
+func (p *ledgerPart) enter(e ledgerEntry) {
 	if len(p.ring) < p.size {
 		p.places[e.id] = len(p.ring)
 		p.ring = append(p.ring, e)
@@ -129,6 +132,30 @@ func (p *ledgerPart) add(t *trace, d *policy.Decision, early string, now time.Ti
 	*old = e
 	p.places[e.id] = p.next
 	p.next = (p.next + 1) % p.size
+}
+
+// revise replaces what was decided about a trace. What was known of it then
+// stays.
+func (p *ledgerPart) revise(t *trace, d *policy.Decision, now time.Time) {
+	p.mu.Lock()
+	place, ok := p.places[t.id]
+	if ok {
+		is := &p.ring[place].decision
+		is.Kept, is.Outcome, is.Why = d.Kept, d.Outcome, d.Why
+		is.Rule, is.Reason, is.Probability = d.Rule, shortReason(d.Reason), d.Probability
+	}
+	p.mu.Unlock()
+	if !ok {
+		p.add(t, d, "", now)
+	}
+}
+
+// shortReason is the part of a reason that the ledger holds; usually all of it.
+func shortReason(reason string) string {
+	if len(reason) <= maxLedgerReason {
+		return reason
+	}
+	return strings.ToValidUTF8(strings.Clone(reason[:maxLedgerReason]), "")
 }
 
 // shortPath is the part of the path that the ledger holds; usually all of it.

@@ -64,10 +64,12 @@ func (s *shard) relieve() {
 		return
 	}
 	share := int64(len(s.engine.shards))
-	if s.parkOldest(b.excess(parking) / share); at < deciding {
+	excess := b.excess(parking) / share
+	excess -= s.letGo(excess)
+	if s.parkOldest(excess); at < deciding {
 		return
 	}
-	excess := b.excess(deciding) / share
+	excess = b.excess(deciding) / share
 	if excess -= s.decideOldest(excess, true); excess > 0 {
 		s.decideOldest(excess, false)
 	}

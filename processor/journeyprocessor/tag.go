@@ -73,7 +73,9 @@ func (g *tag) write(id pcommon.TraceID, attributes pcommon.Map) {
 	attributes.PutBool(attrComplete, g.decision.Complete)
 	attributes.PutStr(attrRule, g.decision.Rule)
 	attributes.PutStr(attrReason, g.decision.Reason)
-	attributes.PutDouble(attrProbability, g.decision.Probability)
+	if g.decision.Probability > 0 { // it is known
+		attributes.PutDouble(attrProbability, g.decision.Probability)
+	}
 }
 
 func putStrings(attributes pcommon.Map, key string, values []string) {
@@ -131,6 +133,9 @@ func (t *tagger) writeSpan(v *released, span ptrace.Span) {
 }
 
 func (t *tagger) mark(v *verdict, tracestate string) string {
+	if v.unweighted {
+		return weight.Erase(tracestate)
+	}
 	key := mark{v, tracestate}
 	if done, ok := t.marked[key]; ok {
 		return done

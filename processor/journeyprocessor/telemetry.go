@@ -25,6 +25,7 @@ type telemetry struct {
 type signalCounters struct {
 	signal                             string
 	pending                            atomic.Int64
+	recallable                         atomic.Int64 // of pending, decided to be dropped
 	receivedTotal, keptTotal           metric.Int64Counter
 	droppedTotal, lostTotal            metric.Int64Counter
 	refusedTotal                       metric.Int64Counter
@@ -72,6 +73,8 @@ func (t *telemetry) observe(b *buffer) error {
 	}{
 		{t.RegisterProcessorJourneySpansPendingCallback, t.spans.pending.Load},
 		{t.RegisterProcessorJourneyLogRecordsPendingCallback, t.logs.pending.Load},
+		{t.RegisterProcessorJourneySpansRecallableCallback, t.spans.recallable.Load},
+		{t.RegisterProcessorJourneyLogRecordsRecallableCallback, t.logs.recallable.Load},
 		{t.RegisterProcessorJourneyTracesPendingCallback, t.tracesPending.Load},
 		{t.RegisterProcessorJourneyBufferBytesCallback, b.used.Load},
 		{t.RegisterProcessorJourneyBufferLimitBytesCallback, func() int64 { return b.limit }},
@@ -141,6 +144,10 @@ func (c *signalCounters) retried(ctx context.Context) { c.retriesTotal.Add(ctx, 
 func (t *telemetry) decidedEarly(reason string) {
 	t.ProcessorJourneyEarlyDecisions.Add(context.Background(), 1,
 		metric.WithAttributes(attribute.String("reason", reason)))
+}
+
+func (t *telemetry) upgraded(ctx context.Context, held bool) {
+	t.ProcessorJourneyLateUpgrades.Add(ctx, 1, metric.WithAttributes(attribute.Bool("held", held)))
 }
 
 func (t *telemetry) late(kept bool, spans int) {

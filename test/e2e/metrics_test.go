@@ -80,11 +80,13 @@ func journeyMetric(name string) string { return "otelcol_processor_journey_" + n
 type account struct{ received, kept, dropped, pending, lost, refused int }
 
 func (m metrics) account(signal string) account {
+	// What is held for recall has been decided to be dropped.
+	held := m.sum(journeyMetric(signal + "_recallable"))
 	return account{
 		received: m.sum(journeyMetric(signal + "_received_total")),
 		kept:     m.sum(journeyMetric(signal + "_kept_total")),
-		dropped:  m.sum(journeyMetric(signal + "_dropped_total")),
-		pending:  m.sum(journeyMetric(signal + "_pending")),
+		dropped:  m.sum(journeyMetric(signal+"_dropped_total")) + held,
+		pending:  m.sum(journeyMetric(signal+"_pending")) - held,
 		lost:     m.sum(journeyMetric(signal + "_lost_total")),
 		refused:  m.sum(journeyMetric(signal + "_refused_total")),
 	}

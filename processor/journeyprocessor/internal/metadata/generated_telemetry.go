@@ -44,6 +44,7 @@ type TelemetryBuilder struct {
 	ProcessorJourneyJourneySpans         metric.Int64Counter
 	ProcessorJourneyJourneys             metric.Int64Counter
 	ProcessorJourneyLateSpans            metric.Int64Counter
+	ProcessorJourneyLateUpgrades         metric.Int64Counter
 	ProcessorJourneyLogBytesKept         metric.Int64Counter
 	ProcessorJourneyLogBytesReceived     metric.Int64Counter
 	ProcessorJourneyLogRecordsDropped    metric.Int64Counter
@@ -52,6 +53,7 @@ type TelemetryBuilder struct {
 	ProcessorJourneyLogRecordsKept       metric.Int64Counter
 	ProcessorJourneyLogRecordsLost       metric.Int64Counter
 	ProcessorJourneyLogRecordsPending    metric.Int64ObservableGauge
+	ProcessorJourneyLogRecordsRecallable metric.Int64ObservableGauge
 	ProcessorJourneyLogRecordsReceived   metric.Int64Counter
 	ProcessorJourneyLogRecordsRefused    metric.Int64Counter
 	ProcessorJourneyOverloadLevel        metric.Int64ObservableGauge
@@ -65,6 +67,7 @@ type TelemetryBuilder struct {
 	ProcessorJourneySpansKept            metric.Int64Counter
 	ProcessorJourneySpansLost            metric.Int64Counter
 	ProcessorJourneySpansPending         metric.Int64ObservableGauge
+	ProcessorJourneySpansRecallable      metric.Int64ObservableGauge
 	ProcessorJourneySpansReceived        metric.Int64Counter
 	ProcessorJourneySpansRefused         metric.Int64Counter
 	ProcessorJourneyThinnedJourneys      metric.Int64Counter
@@ -218,6 +221,21 @@ func (builder *TelemetryBuilder) RegisterProcessorJourneyLogRecordsPendingCallba
 	return nil
 }
 
+// RegisterProcessorJourneyLogRecordsRecallableCallback sets callback for observable ProcessorJourneyLogRecordsRecallable metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyLogRecordsRecallableCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyLogRecordsRecallable, obs: o})
+		return nil
+	}, builder.ProcessorJourneyLogRecordsRecallable)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorJourneyOverloadLevelCallback sets callback for observable ProcessorJourneyOverloadLevel metric.
 func (builder *TelemetryBuilder) RegisterProcessorJourneyOverloadLevelCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -239,6 +257,21 @@ func (builder *TelemetryBuilder) RegisterProcessorJourneySpansPendingCallback(cb
 		cb(ctx, &observerInt64{inst: builder.ProcessorJourneySpansPending, obs: o})
 		return nil
 	}, builder.ProcessorJourneySpansPending)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneySpansRecallableCallback sets callback for observable ProcessorJourneySpansRecallable metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneySpansRecallableCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorJourneySpansRecallable, obs: o})
+		return nil
+	}, builder.ProcessorJourneySpansRecallable)
 	if err != nil {
 		return err
 	}
@@ -398,6 +431,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyLateUpgrades, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_late_upgrades",
+		metric.WithDescription("Journeys that had been dropped, and counted as dropped, and of which an error came late for which they were kept after all. [Development]"),
+		metric.WithUnit("{journey}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyLogBytesKept, err = builder.meter.Int64Counter(
 		"otelcol_processor_journey_log_bytes_kept",
 		metric.WithDescription("OTLP size of the log records kept, without their resources. [Development]"),
@@ -442,7 +481,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyLogRecordsPending, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_journey_log_records_pending",
-		metric.WithDescription("Log records that wait for their journey's decision or for the next component to accept them. [Development]"),
+		metric.WithDescription("Log records that wait for their journey's decision or for the next component to accept them, or are held for recall. [Development]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyLogRecordsRecallable, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_journey_log_records_recallable",
+		metric.WithDescription("Log records of journeys that were decided to be dropped, held in case an error comes late (`buffer.recall`). They are part of log_records_pending. [Development]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
@@ -520,7 +565,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneySpansPending, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_journey_spans_pending",
-		metric.WithDescription("Spans that wait for a decision or for the next component to accept them. [Development]"),
+		metric.WithDescription("Spans that wait for a decision or for the next component to accept them, or are held for recall. [Development]"),
+		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneySpansRecallable, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_journey_spans_recallable",
+		metric.WithDescription("Spans of journeys that were decided to be dropped, held in case an error comes late (`buffer.recall`). They are part of spans_pending, and are counted as dropped when they are given up. [Development]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

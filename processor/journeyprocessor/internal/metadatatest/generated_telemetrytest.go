@@ -264,6 +264,22 @@ func AssertEqualProcessorJourneyLateSpans(t *testing.T, tt *componenttest.Teleme
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
+func AssertEqualProcessorJourneyLateUpgrades(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_processor_journey_late_upgrades",
+		Description: "Journeys that had been dropped, and counted as dropped, and of which an error came late for which they were kept after all. [Development]",
+		Unit:        "{journey}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_processor_journey_late_upgrades")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualProcessorJourneyLogBytesKept(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_journey_log_bytes_kept",
@@ -379,13 +395,27 @@ func AssertEqualProcessorJourneyLogRecordsLost(t *testing.T, tt *componenttest.T
 func AssertEqualProcessorJourneyLogRecordsPending(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_journey_log_records_pending",
-		Description: "Log records that wait for their journey's decision or for the next component to accept them. [Development]",
+		Description: "Log records that wait for their journey's decision or for the next component to accept them, or are held for recall. [Development]",
 		Unit:        "{record}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
 	got, err := tt.GetMetric("otelcol_processor_journey_log_records_pending")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualProcessorJourneyLogRecordsRecallable(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_processor_journey_log_records_recallable",
+		Description: "Log records of journeys that were decided to be dropped, held in case an error comes late (`buffer.recall`). They are part of log_records_pending. [Development]",
+		Unit:        "{record}",
+		Data: metricdata.Gauge[int64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_processor_journey_log_records_recallable")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
@@ -583,13 +613,27 @@ func AssertEqualProcessorJourneySpansLost(t *testing.T, tt *componenttest.Teleme
 func AssertEqualProcessorJourneySpansPending(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_journey_spans_pending",
-		Description: "Spans that wait for a decision or for the next component to accept them. [Development]",
+		Description: "Spans that wait for a decision or for the next component to accept them, or are held for recall. [Development]",
 		Unit:        "{span}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
 	got, err := tt.GetMetric("otelcol_processor_journey_spans_pending")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualProcessorJourneySpansRecallable(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_processor_journey_spans_recallable",
+		Description: "Spans of journeys that were decided to be dropped, held in case an error comes late (`buffer.recall`). They are part of spans_pending, and are counted as dropped when they are given up. [Development]",
+		Unit:        "{span}",
+		Data: metricdata.Gauge[int64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_processor_journey_spans_recallable")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -56,11 +56,19 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	require.NoError(t, tb.RegisterProcessorJourneyLogRecordsRecallableCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterProcessorJourneyOverloadLevelCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
 	require.NoError(t, tb.RegisterProcessorJourneySpansPendingCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterProcessorJourneySpansRecallableCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
@@ -76,6 +84,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorJourneyJourneySpans.Add(context.Background(), 1)
 	tb.ProcessorJourneyJourneys.Add(context.Background(), 1)
 	tb.ProcessorJourneyLateSpans.Add(context.Background(), 1)
+	tb.ProcessorJourneyLateUpgrades.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogBytesKept.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogBytesReceived.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsDropped.Add(context.Background(), 1)
@@ -146,6 +155,9 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualProcessorJourneyLateSpans(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyLateUpgrades(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyLogBytesKept(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -168,6 +180,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyLogRecordsPending(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyLogRecordsRecallable(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyLogRecordsReceived(t, testTel,
@@ -207,6 +222,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneySpansPending(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneySpansRecallable(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneySpansReceived(t, testTel,

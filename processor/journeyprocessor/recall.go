@@ -1,0 +1,142 @@
+package journeyprocessor
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
+)
+
+// recall holds the traces that were dropped last, as they were, because an
+// error that comes late may show that they should have been kept. What it holds
+// is accounted in the buffer and is freed before anything else is parked or
+// decided early. It belongs to its shard's goroutine.
+type recall struct {
+	limit, size int64
+	traceList
+	traces map[pcommon.TraceID]*trace
+}
+
+func newRecall(limit int64) recall {
+	return recall{limit: limit, traces: make(map[pcommon.TraceID]*trace)}
+}
+
+// hold takes a dropped trace over instead of dropping it, and says whether it
+// did. What has no spans is remembered by nobody, and so never asked for.
+func (s *shard) hold(t *trace) bool {
+	r := &s.recall
+	if t.facts.Spans == 0 || t.size > r.limit || overload(s.engine.store.buffer.level.Load()) > calm {
+		return false
+	}
+	r.push(t)
+	r.traces[t.id] = t
+	r.size += t.size
+	s.countHeld(t.spans.count, t.logs.count)
+	s.letGo(r.size - r.limit)
+	return true
+}
+
+// unhold takes a trace out of the recall.
+func (s *shard) unhold(t *trace) {
+	s.recall.remove(t)
+	delete(s.recall.traces, t.id)
+	s.recall.size -= t.size
+	s.countHeld(-t.spans.count, -t.logs.count)
+}
+
+func (s *shard) countHeld(spans, logs int) {
+	s.engine.telemetry.spans.recallable.Add(int64(spans))
+	s.engine.telemetry.logs.recallable.Add(int64(logs))
+}
+
+// letGo drops the oldest that are held until that many bytes are freed, and
+// returns how many were.
+func (s *shard) letGo(bytes int64) (freed int64) {
+	for t := s.recall.oldest; t != nil && freed < bytes; t = s.recall.oldest {
+		freed += t.size
+		s.unhold(t)
+		s.send(t, droppedVerdict, nil)
+	}
+	return freed
+}
+
+// everything is more bytes than there are.
+const everything = math.MaxInt64
+
+// followDropped treats what comes late of a dropped trace. It is dropped as
+// well, unless it shows an error for which a rule now keeps the journey; or it
+// joins the rest if that is still held, and goes the way of it.
+func (s *shard) followDropped(f *fragment, logs bool) {
+	failed := !logs && showsFault(&f.facts)
+	t := s.recall.traces[f.id]
+	held := t != nil
+	switch {
+	case held:
+		s.join(t, f, logs)
+	case failed:
+		t = alone(f)
+	}
+	kept := failed && s.upgrade(t, held)
+	if !logs {
+		s.late(f, kept)
+	}
+	switch {
+	case kept:
+	case held:
+		s.letGo(s.recall.size - s.recall.limit)
+	default:
+		s.sendLate(droppedVerdict, f, logs)
+	}
+}
+
+func showsFault(f *facts.Facts) bool { return f.Error != nil || f.Unroutable != nil }
+
+// join adds a fragment to a trace that is held.
+func (s *shard) join(t *trace, f *fragment, logs bool) {
+	before := t.size
+	s.add(t, f, logs, t.last)
+	s.recall.size += t.size - before
+	if logs {
+		s.countHeld(0, f.count)
+	} else {
+		s.countHeld(f.count, 0)
+	}
+}
+
+// alone is a fragment as a trace: all that is left of it.
+func alone(f *fragment) *trace {
+	t := &trace{id: f.id, facts: f.facts, size: f.size()}
+	t.spans.add(f)
+	return t
+}
+
+// lateError is what the sampling reason of an upgraded journey begins with.
+const lateError = "late error in a dropped journey: "
+
+// upgrade decides again about a dropped trace of which an error has come late,
+// and sends it on if a rule that keeps all keeps it now; a rule that samples
+// has had its chance. How many such journeys stand for is not known, because
+// most of them had no late span to tell: their weight is erased. Nothing is
+// concluded from what is missing, as in any early decision.
+func (s *shard) upgrade(t *trace, held bool) bool {
+	e := s.engine
+	d := e.policy.Decide(t.id, &t.facts, policy.Early)
+	if d.Threshold != sampling.AlwaysSampleThreshold {
+		return false
+	}
+	d.Reason, d.Probability = lateError+d.Reason, 0
+	v := &verdict{kept: true, journey: d.Journey, unweighted: true}
+	s.memory.Keep(t.id, remembrance(v))
+	s.ledger.revise(t, &d, time.Now())
+	e.telemetry.upgraded(context.Background(), held)
+	if held {
+		s.unhold(t)
+	}
+	s.send(t, v, &d)
+	return true
+}
