@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,11 +25,11 @@ type torn struct {
 	stop   context.CancelFunc
 	sender sync.WaitGroup
 
-	sent []*trace // by the sender; by others once it has ended
+	begun atomic.Int64 // journeys
+	sent  []*trace     // by the sender; by others once it has ended
 }
 
-// tornPause is longer than the time that a journey of one part takes to be
-// quiet would be, were it not for the parent that its second part lacks.
+// tornPause is shorter than completion::quiet of the published configuration.
 const tornPause = 2 * time.Second
 
 func (p *parts) startTorn(t *testing.T) *torn {
@@ -53,6 +54,7 @@ func (p *parts) startTorn(t *testing.T) *torn {
 func (r *torn) sendOne() {
 	journey := failedOrderHistory()
 	r.sent = append(r.sent, journey)
+	r.begun.Add(1)
 	first, second := *journey, *journey
 	first.spans, second.spans = journey.spans[:1], journey.spans[1:]
 	r.export(together(&first))
@@ -84,12 +86,18 @@ func (r *torn) end() []*trace {
 	return r.sent
 }
 
-// requireAllWhole wants every journey in Jaeger with all of its spans.
+// requireAllWhole goes on for a while and then wants every journey in Jaeger
+// with all of its spans.
 func (r *torn) requireAllWhole(t *testing.T, p *parts) {
 	t.Helper()
-	sent := r.end()
-	require.Greater(t, len(sent), 100)
-	for _, journey := range sent {
+	before := r.begun.Load()
+	eventually(t, "journeys begun after the fault", func() error {
+		if n := r.begun.Load() - before; n < 50 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	for _, journey := range r.end() {
 		p.stored(t, journey)
 	}
 }
