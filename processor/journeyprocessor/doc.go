@@ -7,9 +7,13 @@
 //	ingest.go     ConsumeTraces: a batch becomes one part per trace
 //	  fragment.go   facts from the decoded spans, bytes from the encoded ones
 //	  headers.go    resources and scopes, held once however many spans share them
-//	  buffer.go     the one account of memory, and the answer to "full"
+//	  buffer.go     the one account of memory, the levels of overload, and the answer to "full"
+//	  client.go     what senders said beside their spans
 //	logs.go       ConsumeLogs: the same for log records
 //	assemble.go   a shard adds parts to their traces and knows their deadlines
+//	  holdings.go   what a trace holds, and giving it back
+//	  park.go       what waits for long, compressed
+//	  relieve.go    what is done when memory is short
 //	decide.go     a shard decides, remembers the decision, and parts with the spans
 //	  recall.go     what was dropped last, and comes back with a late error
 //	release.go    kept spans leave, and are retried until accepted
@@ -20,13 +24,21 @@
 //	telemetry.go  what is counted on the way
 //	  counts.go     the decisions, by journey, before anything is dropped
 //
+// Over a reload or a stop:
+//
+//	bequeath.go   what waits is encoded for the next engine of this id
+//	  handover.go   in chunks
+//	  saved.go      kept in the process, or in a storage extension
+//	inherit.go    and taken over by it
+//
 // What a user writes is in config.go, config_match.go and units.go; compile.go
 // turns it into what decides.
 //
 // Under internal/ lies what needs neither clock nor pipeline: facts (the
 // summary of a trace), match (conditions on spans), policy (name, outcome,
 // deadline and decision), weight (thresholds and randomness), deadline (who is
-// due), memory (what was decided), wire (OTLP bytes).
+// due), memory (what was decided), arena (bytes outside of the heap), wire
+// (OTLP bytes).
 //
 // Ownership: a batch is only read, so it stays the caller's. A part belongs to
 // the goroutine that has it: the caller's, then the shard's, then a release
