@@ -11,6 +11,7 @@
 //	logs.go       ConsumeLogs: the same for log records
 //	assemble.go   a shard adds parts to their traces and knows their deadlines
 //	decide.go     a shard decides, remembers the decision, and parts with the spans
+//	  thin.go       and keeps less than its rule, for want of memory or budget
 //	release.go    kept spans leave, and are retried until accepted
 //	  batch.go      what fits into a batch, and how one is divided
 //	  suspects.go   single records that go on being refused
@@ -19,13 +20,15 @@
 //	telemetry.go  what is counted on the way
 //	  counts.go     the decisions, by journey, before anything is dropped
 //
-// What a user writes is in config.go, config_match.go and units.go; compile.go
+// What a user writes is in config.go, config_match.go, config_budget.go
+// and units.go; compile.go
 // turns it into what decides.
 //
 // Under internal/ lies what needs neither clock nor pipeline: facts (the
 // summary of a trace), match (conditions on spans), policy (name, outcome,
-// deadline and decision), weight (thresholds and randomness), deadline (who is
-// due), memory (what was decided), wire (OTLP bytes).
+// deadline and decision), budget (by how much rules are thinned), weight
+// (thresholds and randomness), deadline (who is due), memory (what was decided),
+// wire (OTLP bytes).
 //
 // Ownership: a batch is only read, so it stays the caller's. A part belongs to
 // the goroutine that has it: the caller's, then the shard's, then a release
