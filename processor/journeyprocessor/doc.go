@@ -15,6 +15,7 @@
 //	  park.go       what waits for long, compressed
 //	  relieve.go    what is done when memory is short
 //	decide.go     a shard decides, remembers the decision, and parts with the spans
+//	  thin.go       and keeps less than its rule, for want of memory or budget
 //	  recall.go     what was dropped last, and comes back with a late error
 //	release.go    kept spans leave, and are retried until accepted
 //	  batch.go      what fits into a batch, and how one is divided
@@ -31,14 +32,15 @@
 //	  saved.go      kept in the process, or in a storage extension
 //	inherit.go    and taken over by it
 //
-// What a user writes is in config.go, config_match.go and units.go; compile.go
+// What a user writes is in config.go, config_match.go, config_budget.go
+// and units.go; compile.go
 // turns it into what decides.
 //
 // Under internal/ lies what needs neither clock nor pipeline: facts (the
 // summary of a trace), match (conditions on spans), policy (name, outcome,
-// deadline and decision), weight (thresholds and randomness), deadline (who is
-// due), memory (what was decided), arena (bytes outside of the heap), wire
-// (OTLP bytes).
+// deadline and decision), budget (by how much rules are thinned), weight
+// (thresholds and randomness), deadline (who is due), memory (what was decided),
+// arena (bytes outside of the heap), wire (OTLP bytes).
 //
 // Ownership: a batch is only read, so it stays the caller's. A part belongs to
 // the goroutine that has it: the caller's, then the shard's, then a release

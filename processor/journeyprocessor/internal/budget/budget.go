@@ -174,13 +174,13 @@ func (b *Budget) Drain(now time.Time) {
 	b.carry = math.Inf(1)
 }
 
-// charge takes cost from the account. What cannot be thinned takes it no
-// further down than carry: others would otherwise have to starve for as long
-// as that lasted, once it is over.
+// charge takes cost from the account. While what cannot be thinned alone exceeds
+// the budget, it takes it no further down than carry: others would otherwise
+// have to starve for as long as that lasted, once it is over.
 func (b *Budget) charge(cost float64, fixed bool) {
 	b.spent += cost
 	b.total += cost
-	if fixed {
+	if fixed && b.fixed.rate > b.perSecond {
 		b.balance = max(b.balance-cost, min(b.balance, -b.carry))
 		return
 	}

@@ -366,3 +366,17 @@ func BenchmarkFactor(b *testing.B) {
 		b.Errorf("spent %v per second", r)
 	}
 }
+
+// TestMustKeepsThatFitDoNotRaiseTheBudget: with few journeys, each of which is
+// a good part of a second's budget, the account is often far below zero; what
+// must be kept is charged all the same.
+func TestMustKeepsThatFitDoNotRaiseTheBudget(t *testing.T) {
+	p := newTraffic(1, Settings{PerSecond: 20, Carry: time.Second, Rules: threeRules}, 10, 4)
+	p.shares = []float64{0.05, 0, 0.95}
+	p.play(10, 20*time.Minute)
+	total := 0.0
+	for _, v := range p.spent {
+		total += v
+	}
+	require.InEpsilon(t, 20*(20*time.Minute).Seconds(), total, 0.02)
+}
