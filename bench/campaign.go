@@ -26,12 +26,13 @@ const (
 	resultsDir = "results"
 )
 
-// campaign runs all systems in turns.
+// campaign is one call of the command: a load, the systems that get it, and
+// the results.
 type campaign struct {
 	*settings
 	header report.Header
 	load   *load.Load
-	runs   []report.Run
+	laps   *load.Laps // nil if the load is sent once
 	out    io.Writer
 	binary string // the campaign's own copy of the collector
 }
@@ -66,22 +67,31 @@ func (c *campaign) run(ctx context.Context) error {
 	if err := c.copyBinary(); err != nil {
 		return err
 	}
+	defer os.Remove(c.binary)
 	l, err := load.Generate(c.settings.load)
 	if err != nil {
 		return fmt.Errorf("make the load: %w", err)
 	}
-	defer os.Remove(c.binary)
 	c.load = l
+	if c.lasts > 0 || c.soak > 0 {
+		if c.laps, err = load.NewLaps(l); err != nil {
+			return err
+		}
+	}
 	c.header.Spans, c.header.Traces, c.header.Bytes = l.Spans, l.Traces, l.Bytes
 	c.say("load: %d spans in %d traces and %d requests, %.0f B and %.1f attributes a span (%.1f s)",
 		l.Spans, l.Traces, len(l.Requests), float64(l.Bytes)/float64(l.Spans),
 		float64(l.Attributes)/float64(l.Spans), time.Since(begun).Seconds())
-	for round := range c.rounds {
-		if err := c.round(ctx, round+1); err != nil {
-			return err
-		}
+	switch {
+	case len(c.faults) > 0:
+		return c.runFaults(ctx)
+	case c.overload > 0:
+		return c.runOverload(ctx)
+	case c.soak > 0:
+		return c.runSoak(ctx)
+	default:
+		return c.compare(ctx)
 	}
-	return c.write()
 }
 
 // copyBinary gives the campaign a collector of its own, so that a build
@@ -106,71 +116,41 @@ func (c *campaign) copyBinary() (err error) {
 	return to.Chmod(0o755)
 }
 
-// round runs each system once. A round begins with another system each time,
-// so that none always comes first.
-func (c *campaign) round(ctx context.Context, round int) error {
-	for i := range c.systems {
-		system := c.systems[(i+round-1)%len(c.systems)]
-		r, err := c.measure(ctx, system, round)
-		if err != nil {
-			return fmt.Errorf("round %d, %s: %w", round, system, err)
-		}
-		c.runs = append(c.runs, *r)
-		c.say("round %d, %-14s %5.2f CPU s / M spans, %4.0f k spans/s, peak %5d MiB, %4.1f %% out, %d of %d must-keep traces whole",
-			round, system, (r.UserSeconds+r.SystemSeconds)/float64(r.SpansIn)*1e6, float64(r.SpansIn)/r.LoadSeconds/1e3,
-			r.PeakBytes>>20, 100*float64(r.SpansOut)/float64(r.SpansIn), r.Whole, r.MustKeep)
-	}
-	return nil
-}
-
-// write writes the raw results and the table, and prints the table.
-func (c *campaign) write() error {
+// write writes the raw results, a line for each run after the header, and the
+// table, and prints the table.
+func write[R any](c *campaign, runs []R, table func(p *report.Printer)) error {
 	dir, name := outDir, c.header.Begun.Format("2006-01-02T150405")
 	if c.name != "" {
 		dir, name = resultsDir, c.header.Begun.Format(time.DateOnly)+"-"+c.name
 	}
-	c.order()
-	var table bytes.Buffer
-	if err := report.Write(&table, &c.header, c.runs); err != nil {
-		return fmt.Errorf("make the table: %w", err)
+	var text bytes.Buffer
+	printer := &report.Printer{W: &text}
+	printer.Header(&c.header)
+	table(printer)
+	if printer.Err != nil {
+		return fmt.Errorf("make the table: %w", printer.Err)
 	}
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
 	if err := encoder.Encode(c.header); err != nil {
 		return fmt.Errorf("encode the header: %w", err)
 	}
-	for i := range c.runs {
-		if err := encoder.Encode(c.runs[i]); err != nil {
+	for i := range runs {
+		if err := encoder.Encode(runs[i]); err != nil {
 			return fmt.Errorf("encode a run: %w", err)
 		}
 	}
 	path := filepath.Join(dir, name)
-	for suffix, content := range map[string][]byte{".jsonl": lines.Bytes(), ".md": table.Bytes()} {
+	for suffix, content := range map[string][]byte{".jsonl": lines.Bytes(), ".md": text.Bytes()} {
 		if err := os.WriteFile(path+suffix, content, 0o644); err != nil {
 			return fmt.Errorf("write results: %w", err)
 		}
 	}
-	c.say("\n%s\nwritten to bench/%s.md and .jsonl", table.String(), path)
+	c.say("\n%s\nwritten to bench/%s.md and .jsonl", text.String(), path)
 	return nil
 }
 
-// order sorts the runs as the systems were named; the table follows it.
-func (c *campaign) order() {
-	slices.SortStableFunc(c.runs, func(a, b report.Run) int {
-		return slices.Index(c.systems, a.System) - slices.Index(c.systems, b.System)
-	})
-}
-
 func (c *campaign) say(format string, args ...any) { fmt.Fprintf(c.out, format+"\n", args...) }
-
-// configs are the files that make a system's configuration, later over earlier.
-func configs(system string) []string {
-	paths := []string{filepath.Join("configs", "base.yaml")}
-	for part := range strings.SplitSeq(system, "+") {
-		paths = append(paths, filepath.Join("configs", part+".yaml"))
-	}
-	return paths
-}
 
 // commit names what was measured, with "+changes" if it was not committed.
 func commit(ctx context.Context) string {

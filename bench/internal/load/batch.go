@@ -79,12 +79,30 @@ func (b *batches) send(n *instance, now time.Duration) error {
 		return err
 	}
 	l := b.load
-	l.Requests = append(l.Requests, Request{At: now, Spans: len(n.waiting), Bytes: bytes})
+	for _, s := range n.waiting {
+		if kept := l.MustKeep[s.trace]; kept != nil {
+			kept.sent(s, len(l.Requests), now)
+		}
+	}
+	l.Requests = append(l.Requests, Request{
+		At: now, Spans: len(n.waiting), Bytes: bytes, Entry: n.waiting[0].step.service == gateway,
+	})
 	l.Spans += len(n.waiting)
 	l.Bytes += int64(len(bytes))
 	l.Attributes += int64(attributes)
 	n.waiting = n.waiting[:0]
 	return nil
+}
+
+// sent notes that request has s.
+func (k *Kept) sent(s *span, request int, at time.Duration) {
+	if n := len(k.Parts); n == 0 || k.Parts[n-1].Request != request {
+		k.Parts = append(k.Parts, Part{Request: request})
+	}
+	part := &k.Parts[len(k.Parts)-1]
+	part.Add(Mark{Spans: 1, IDs: s.id})
+	part.Failed = part.Failed || s.failed
+	k.Due = max(k.Due, at)
 }
 
 // encode makes one request of spans of one instance: one resource, and one

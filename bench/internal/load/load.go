@@ -6,6 +6,7 @@
 //	walk.go      one trace: a walk through such a tree with times and faults
 //	shapes.go    names and attributes of each kind of span
 //	batch.go     the batch span processor of each service instance, and encoding
+//	laps.go      the same load again and again, as other traces each time
 package load
 
 import (
@@ -36,12 +37,35 @@ type Request struct {
 	At    time.Duration // when the service sends it, since the shop opened
 	Spans int
 	Bytes []byte
+	// Entry is whether it is the gateway's, which has the roots of all traces.
+	Entry bool
 }
 
-// Mark is the fingerprint of a complete trace.
+// Mark is the fingerprint of a complete trace, or of a part of one.
 type Mark struct {
 	Spans int
 	IDs   uint64 // sum of the span ids as big-endian numbers, modulo 2^64
+}
+
+// Add adds another part.
+func (m *Mark) Add(part Mark) {
+	m.Spans += part.Spans
+	m.IDs += part.IDs
+}
+
+// Kept is a trace that must be kept.
+type Kept struct {
+	Mark
+	Parts []Part
+	// Due is when the last of its spans is sent, since the shop opened.
+	Due time.Duration
+}
+
+// Part is what one request has of a trace.
+type Part struct {
+	Mark
+	Request int  // index in Load.Requests
+	Failed  bool // whether one of its spans says that the trace failed
 }
 
 // Load is requests in the order in which they are sent.
@@ -54,7 +78,12 @@ type Load struct {
 	// Attributes is how many the spans have, those of their resources not counted.
 	Attributes int64
 	// MustKeep has every trace that failed, was slow or is of the rare journey.
-	MustKeep map[pcommon.TraceID]Mark
+	MustKeep map[pcommon.TraceID]*Kept
+}
+
+// Length is how long the shop takes for the load; a few requests come later.
+func (l *Load) Length() time.Duration {
+	return time.Duration(float64(l.Spans) / float64(l.Settings.SpansPerSecond) * float64(time.Second))
 }
 
 // spansPerTrace is what the journeys' mix comes to. It only sets how often a
@@ -72,7 +101,7 @@ func Generate(s Settings) (*Load, error) {
 	if s.Spans <= 0 || s.SpansPerSecond <= 0 {
 		return nil, fmt.Errorf("spans and spans per second must be positive, got %d and %d", s.Spans, s.SpansPerSecond)
 	}
-	l := &Load{Settings: s, MustKeep: make(map[pcommon.TraceID]Mark)}
+	l := &Load{Settings: s, MustKeep: make(map[pcommon.TraceID]*Kept)}
 	w := &walker{random: rand.New(rand.NewPCG(s.Seed, 0x6a6f75726e6579))}
 	b := newBatches(l)
 	between := spansPerTrace / float64(s.SpansPerSecond) * float64(time.Second)
@@ -95,7 +124,7 @@ func Generate(s Settings) (*Load, error) {
 		planned += len(t.spans)
 		l.Traces++
 		if t.mustKeep {
-			l.MustKeep[t.id] = t.mark()
+			l.MustKeep[t.id] = &Kept{Mark: t.mark()}
 		}
 	}
 	for ; len(ended) > 0; done += tick {

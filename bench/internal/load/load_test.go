@@ -68,7 +68,7 @@ func TestMustKeepIsWhatTheSpansSay(t *testing.T) {
 		require.Equal(t, s.failed || slow || s.rare, mustKeep, "trace %s", id)
 		require.Equal(t, 1, s.roots, "roots of trace %s", id)
 		if mustKeep {
-			require.Equal(t, mark, s.mark, "trace %s", id)
+			require.Equal(t, mark.Mark, s.mark, "trace %s", id)
 		}
 		if !slow && s.end.AsTime().Sub(s.start.AsTime()) > 200*time.Millisecond {
 			late++

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -83,14 +84,15 @@ func kilobytes(status, name string) (int64, error) {
 	return 0, fmt.Errorf("read resident memory: no %s", name)
 }
 
-// sampleEvery is how often a Sampler looks.
-const sampleEvery = 200 * time.Millisecond
+// SampleEvery is how often a Sampler looks.
+const SampleEvery = 200 * time.Millisecond
 
 // Sampler records a process's resident memory over time.
 type Sampler struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 	samples []float64 // bytes; owned by the goroutine until Stop has joined it
+	peak    atomic.Int64
 }
 
 // Sample starts to record; Stop ends it.
@@ -102,7 +104,7 @@ func Sample(pid int) *Sampler {
 }
 
 func (s *Sampler) run(ctx context.Context, pid int) {
-	ticker := time.NewTicker(sampleEvery)
+	ticker := time.NewTicker(SampleEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -115,10 +117,16 @@ func (s *Sampler) run(ctx context.Context, pid int) {
 			return // the process has ended; whoever stops it says so
 		}
 		s.samples = append(s.samples, float64(m.Now))
+		s.peak.Store(m.Peak)
 	}
 }
 
-// Stop ends the recording and returns it in bytes, oldest first.
+// Peak is the most the process ever had, as of the last sample. It may be
+// called at any time.
+func (s *Sampler) Peak() int64 { return s.peak.Load() }
+
+// Stop ends the recording and returns it in bytes, oldest first. It may be
+// called again.
 func (s *Sampler) Stop() []float64 {
 	s.cancel()
 	s.wg.Wait()

@@ -24,7 +24,9 @@ func TestRatiosAreTakenWithinARound(t *testing.T) {
 		run("journey", 2, 9, 150, 100_000), run("passthrough", 2, 6, 50, 0),
 	}
 	var b strings.Builder
-	require.NoError(t, Write(&b, &Header{Begun: time.Unix(0, 0), Spans: 1_000_000, Rounds: 2, AtPace: true, PerSecond: 10_000}, runs))
+	p := &Printer{W: &b}
+	Compare(p, &Header{Begun: time.Unix(0, 0), Spans: 1_000_000, Rounds: 2, AtPace: true, PerSecond: 10_000}, []string{"passthrough", "tail_sampling"}, runs)
+	require.NoError(t, p.Err)
 	var journey []string
 	for line := range strings.Lines(b.String()) {
 		if strings.HasPrefix(line, "| journey |") {
@@ -32,7 +34,7 @@ func TestRatiosAreTakenWithinARound(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{
-		"journey", "6.00 (3.00–9.00)", "1.50 (1.50–1.50)", "–", "250 k", "300 (300–300)", "150",
+		"journey", "6.00 (3.00–9.00)", "1.50 (1.50–1.50)", "250 k", "300 (300–300)", "150",
 		"1049 (1049–1049)", "11.8 %", "18 of 20", "0",
 	}, journey)
 }

@@ -1,5 +1,8 @@
 // Package sink is the backend of a run: an OTLP/gRPC server that counts spans
-// and checks the traces that must be whole, from the raw bytes.
+// and records the traces that must be whole, from the raw bytes.
+//
+//	sink.go      the server, and its absence
+//	arrivals.go  what has come of each trace
 package sink
 
 import (
@@ -22,68 +25,92 @@ import (
 // maxRequest is far above what any system sends at once.
 const maxRequest = 64 << 20
 
-// Sink is a running server. Its methods may be called from any goroutine.
+// Settings say what is recorded. The zero value only counts.
+type Settings struct {
+	// Address is where to listen; empty is a free port of the loopback interface.
+	Address  string
+	MustKeep map[pcommon.TraceID]*load.Kept
+	// Laps is whether trace ids are those of load.Laps.
+	Laps bool
+	// EverySpan tells also apart the spans of traces that need not be kept, so
+	// that each one that comes twice is counted. It takes about 40 B a span.
+	EverySpan bool
+}
+
+// Sink is a server. Its methods may be called from any goroutine, but Leave,
+// Return and Stop only by its owner.
 type Sink struct {
-	server   *grpc.Server
+	settings Settings
 	address  string
-	stopped  chan struct{}
-	serveErr error // of the server; written before stopped is closed
+	serving  *serving // nil while the sink is away
 
-	watched map[pcommon.TraceID]*trace // not changed once it serves
-	spans   atomic.Int64
-	bytes   atomic.Int64
-	latest  atomic.Int64 // when spans came last, ns since the Unix epoch
+	arrivals *arrivals
+	spans    atomic.Int64
+	bytes    atomic.Int64
+	latest   atomic.Int64 // when spans came last, ns since the Unix epoch
 }
 
-// trace is a trace that has to arrive whole.
-type trace struct {
-	want  load.Mark
-	spans atomic.Int64
-	ids   atomic.Uint64
+// serving is a server from one Return to the next Leave.
+type serving struct {
+	server *grpc.Server
+	ended  chan struct{}
+	err    error // written before ended is closed
 }
 
-func (t *trace) isWhole() bool {
-	return t.spans.Load() == int64(t.want.Spans) && t.ids.Load() == t.want.IDs
-}
-
-// Start starts a sink on a free port of the loopback interface.
-func Start(mustKeep map[pcommon.TraceID]load.Mark) (*Sink, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listen for the sink: %w", err)
+// Start starts a sink.
+func Start(settings Settings) (*Sink, error) {
+	s := &Sink{settings: settings, address: settings.Address, arrivals: newArrivals(settings.MustKeep)}
+	if s.address == "" {
+		s.address = "127.0.0.1:0"
 	}
-	s := &Sink{
-		server:  grpc.NewServer(grpc.ForceServerCodecV2(raw.Codec{}), grpc.MaxRecvMsgSize(maxRequest)),
-		address: listener.Addr().String(), stopped: make(chan struct{}),
-		watched: make(map[pcommon.TraceID]*trace, len(mustKeep)),
-	}
-	for id, want := range mustKeep {
-		s.watched[id] = &trace{want: want}
-	}
-	s.server.RegisterService(&grpc.ServiceDesc{
-		ServiceName: "opentelemetry.proto.collector.trace.v1.TraceService",
-		HandlerType: (*any)(nil),
-		Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: export}},
-	}, s)
-	go func() {
-		defer close(s.stopped)
-		s.serveErr = s.server.Serve(listener)
-	}()
-	return s, nil
+	return s, s.Return()
 }
 
 // Address is host:port.
 func (s *Sink) Address() string { return s.address }
 
-// Stop ends the server and returns when it has ended.
-func (s *Sink) Stop() error {
-	s.server.Stop()
-	<-s.stopped
-	if errors.Is(s.serveErr, grpc.ErrServerStopped) {
+// Return makes the sink listen at its address again.
+func (s *Sink) Return() error {
+	listener, err := net.Listen("tcp", s.address)
+	if err != nil {
+		return fmt.Errorf("listen for the sink: %w", err)
+	}
+	s.address = listener.Addr().String()
+	n := &serving{
+		server: grpc.NewServer(grpc.ForceServerCodecV2(raw.Codec{}), grpc.MaxRecvMsgSize(maxRequest), grpc.WaitForHandlers(true)),
+		ended:  make(chan struct{}),
+	}
+	n.server.RegisterService(&grpc.ServiceDesc{
+		ServiceName: "opentelemetry.proto.collector.trace.v1.TraceService",
+		HandlerType: (*any)(nil),
+		Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: export}},
+	}, s)
+	go func() {
+		defer close(n.ended)
+		n.err = n.server.Serve(listener)
+	}()
+	s.serving = n
+	return nil
+}
+
+// Leave ends all connections and accepts no more, as a backend that is gone.
+// What has come stays counted; an answer that was on its way may be lost.
+func (s *Sink) Leave() error {
+	n := s.serving
+	if n == nil {
 		return nil
 	}
-	return s.serveErr
+	s.serving = nil
+	n.server.Stop()
+	<-n.ended
+	if errors.Is(n.err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return n.err
 }
+
+// Stop ends the server and returns when it has ended.
+func (s *Sink) Stop() error { return s.Leave() }
 
 // export is grpc's handler; service is the Sink.
 func export(service any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the signature is grpc's
@@ -100,30 +127,31 @@ func export(service any, _ context.Context, decode func(any) error, _ grpc.Unary
 
 // take counts one request.
 func (s *Sink) take(request []byte) error {
-	spans := int64(0)
-	err := eachSpan(request, func(body []byte) error {
+	spans, now := int64(0), time.Now().UnixNano()
+	err := raw.EachSpan(request, func(body []byte) error {
 		spans++
-		return s.look(body)
+		return s.look(body, now)
 	})
 	if err != nil {
 		return fmt.Errorf("count spans: %w", err)
 	}
 	s.spans.Add(spans)
 	s.bytes.Add(int64(len(request)))
-	s.latest.Store(time.Now().UnixNano())
+	s.latest.Store(now)
 	return nil
 }
 
-// look adds a span to its trace if that one is watched.
-func (s *Sink) look(body []byte) error {
-	id, span, err := ids(body)
+// look records a span of a trace that is watched.
+func (s *Sink) look(body []byte, now int64) error {
+	id, span, err := raw.IDs(body)
 	if err != nil {
 		return err
 	}
-	if t := s.watched[id]; t != nil {
-		t.spans.Add(1)
-		t.ids.Add(span)
+	lap, key := 0, load.KeyOf(id)
+	if s.settings.Laps {
+		lap, key = load.Lap(id)
 	}
+	s.arrivals.add(lap, key, span, now, s.settings.EverySpan)
 	return nil
 }
 
@@ -133,23 +161,13 @@ func (s *Sink) Spans() int64 { return s.spans.Load() }
 // Bytes is how many the requests had.
 func (s *Sink) Bytes() int64 { return s.bytes.Load() }
 
-// Latest is when spans came last; zero before the first.
-func (s *Sink) Latest() time.Time {
-	ns := s.latest.Load()
-	if ns == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns)
-}
+// Doubled is how many spans had arrived before: of all of them with EverySpan,
+// otherwise of the traces that must be kept.
+func (s *Sink) Doubled() int64 { return s.arrivals.doubled.Load() }
 
-// Whole is how many of the watched traces have arrived complete: each of their
-// spans, and each once.
-func (s *Sink) Whole() int {
-	n := 0
-	for _, t := range s.watched {
-		if t.isWhole() {
-			n++
-		}
-	}
-	return n
-}
+// Latest is when spans came last; zero before the first.
+func (s *Sink) Latest() time.Time { return since(s.latest.Load()) }
+
+// Arrivals is what has come of each trace that must be kept, in each of the
+// laps from 0.
+func (s *Sink) Arrivals(laps int) []Arrival { return s.arrivals.list(laps) }

@@ -1,11 +1,8 @@
-// Package report turns the measurements of all runs into a table.
 package report
 
 import (
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,13 +24,16 @@ type Run struct {
 	BehindSeconds float64 `json:"behind_seconds"` // how late a request was, at the shop's pace
 	UserSeconds   float64 `json:"cpu_user_seconds"`
 	SystemSeconds float64 `json:"cpu_system_seconds"`
+	// BenchSeconds is the CPU time of the sender and the sink meanwhile, which
+	// the collector could not have.
+	BenchSeconds float64 `json:"bench_cpu_seconds"`
 
 	PeakBytes int64 `json:"peak_rss_bytes"`
 	// SteadyBytes is the median of the resident memory in the second half of
 	// the load.
 	SteadyBytes int64 `json:"steady_rss_bytes"`
 	// Buffered is how many spans wait at a time, by rate and wait; 0 as fast
-	// as accepted.
+	// as accepted, and for who does not wait.
 	Buffered int `json:"buffered_spans"`
 }
 
@@ -43,68 +43,52 @@ func (r *Run) cpuPerMillion() float64 {
 
 func (r *Run) perSecond() float64 { return float64(r.SpansIn) / r.LoadSeconds }
 
-// Header says what was run where.
-type Header struct {
-	Begun     time.Time `json:"begun"`
-	Command   string    `json:"command"`
-	Commit    string    `json:"commit"`
-	Machine   string    `json:"machine"`
-	Seed      uint64    `json:"seed"`
-	Spans     int       `json:"spans"`
-	Traces    int       `json:"traces"`
-	Bytes     int64     `json:"bytes"`
-	AtPace    bool      `json:"at_pace"`
-	PerSecond int       `json:"spans_per_second"`
-	Rounds    int       `json:"rounds"`
-}
-
-// Baselines are what the others are compared with, when they were run.
-var Baselines = []string{"passthrough", "tail_sampling"}
-
-// Write writes the header and a table with a line for each system: medians
-// over the rounds, and where it matters the lowest and the highest.
-func Write(w io.Writer, h *Header, runs []Run) error {
-	p := &printer{w: w}
-	p.line("Begun %s on %s, commit %s.", h.Begun.UTC().Format(time.RFC3339), h.Machine, h.Commit)
-	p.line("")
-	p.line("`%s`", h.Command)
-	p.line("")
+// Compare writes a table with a line for each system: medians over the rounds,
+// and where it matters the lowest and the highest. Bases are the systems that
+// ratios are taken to, as far as they were run.
+func Compare(p *Printer, h *Header, bases []string, runs []Run) {
 	how := "as fast as accepted"
 	if h.AtPace {
 		how = fmt.Sprintf("at %d spans/s", h.PerSecond)
 	}
-	p.line("%d spans in %d traces, %.0f B of OTLP a span, seed %d, %s. Medians of %d rounds (lowest–highest); ratios are taken within a round.",
-		h.Spans, h.Traces, float64(h.Bytes)/float64(h.Spans), h.Seed, how, h.Rounds)
-	p.line("")
-	table(p, h, runs)
-	return p.err
-}
-
-func table(p *printer, h *Header, runs []Run) {
+	p.Line("Sent %s. Medians of %d rounds (lowest–highest); ratios are taken within a round.", how, h.Rounds)
+	p.Line("")
+	present := systems(runs)
+	bases = slices.DeleteFunc(slices.Clone(bases), func(base string) bool { return !slices.Contains(present, base) })
 	columns := []string{"system", "CPU s / M spans"}
-	for _, base := range Baselines {
+	for _, base := range bases {
 		columns = append(columns, "× "+base)
 	}
-	columns = append(columns, "spans/s accepted", "peak RSS MiB", "steady RSS MiB")
+	columns = append(columns, "spans/s accepted")
+	if !h.AtPace {
+		for _, base := range bases {
+			columns = append(columns, "spans/s × "+base)
+		}
+	}
+	columns = append(columns, "peak RSS MiB", "steady RSS MiB")
 	if h.AtPace {
 		columns = append(columns, "RSS B / buffered span")
 	}
-	columns = append(columns, "spans out", "must-keep traces whole", "refusals")
-	p.line("| %s |", strings.Join(columns, " | "))
-	p.line("|%s", strings.Repeat(" --- |", len(columns)))
-	for _, system := range systems(runs) {
-		p.line("| %s |", strings.Join(cells(system, h, runs), " | "))
+	p.Row(append(columns, "spans out", "must-keep traces whole", "refusals")...)
+	p.Rule(len(columns) + 3)
+	for _, system := range present {
+		p.Row(cells(system, h, bases, runs)...)
 	}
 }
 
-func cells(system string, h *Header, runs []Run) []string {
+func cells(system string, h *Header, bases []string, runs []Run) []string {
 	own := of(system, runs)
 	row := []string{system, spread(own, "%.2f", (*Run).cpuPerMillion)}
-	for _, base := range Baselines {
-		row = append(row, ratio(own, of(base, runs)))
+	for _, base := range bases {
+		row = append(row, ratio(own, of(base, runs), (*Run).cpuPerMillion))
+	}
+	row = append(row, median(own, "%.0f k", func(r *Run) float64 { return r.perSecond() / 1e3 }))
+	if !h.AtPace {
+		for _, base := range bases {
+			row = append(row, ratio(own, of(base, runs), (*Run).perSecond))
+		}
 	}
 	row = append(row,
-		median(own, "%.0f k", func(r *Run) float64 { return r.perSecond() / 1e3 }),
 		spread(own, "%.0f", func(r *Run) float64 { return mib(r.PeakBytes) }),
 		median(own, "%.0f", func(r *Run) float64 { return mib(r.SteadyBytes) }))
 	if h.AtPace {
@@ -120,10 +104,9 @@ func cells(system string, h *Header, runs []Run) []string {
 		median(own, "%.0f", func(r *Run) float64 { return float64(r.Refused) }))
 }
 
-// ratio compares CPU per span with another system's in the same round.
-func ratio(own, base []*Run) string {
-	values := pairs(own, base, func(a, b *Run) float64 { return a.cpuPerMillion() / b.cpuPerMillion() })
-	return format(values, "%.2f")
+// ratio compares a figure with another system's in the same round.
+func ratio(own, base []*Run, f func(*Run) float64) string {
+	return format(pairs(own, base, func(a, b *Run) float64 { return f(a) / f(b) }), "%.2f")
 }
 
 // perBuffered is what a waiting span takes: the memory above that of the
@@ -170,19 +153,6 @@ func format(values []float64, verb string) string {
 	return text
 }
 
-// Median is the middle value, or the mean of the two in the middle; 0 of none.
-func Median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	half := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[half]
-	}
-	return (sorted[half-1] + sorted[half]) / 2
-}
-
 func values(runs []*Run, f func(*Run) float64) []float64 {
 	all := make([]float64, len(runs))
 	for i, r := range runs {
@@ -210,18 +180,4 @@ func systems(runs []Run) []string {
 		}
 	}
 	return names
-}
-
-func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
-
-// printer keeps the first error.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
-	}
 }

@@ -1,4 +1,4 @@
-package sink
+package raw
 
 import (
 	"encoding/binary"
@@ -21,8 +21,9 @@ const (
 
 var errIDs = errors.New("span without a valid trace id and span id")
 
-// eachSpan calls f with each encoded span of a request.
-func eachSpan(request []byte, f func(body []byte) error) error {
+// EachSpan calls f with each encoded span of a request. A body is a part of
+// the request itself, up to the same end of the underlying array.
+func EachSpan(request []byte, f func(body []byte) error) error {
 	return descend(request, toSpans[:], f)
 }
 
@@ -58,9 +59,9 @@ func descend(b []byte, path []protowire.Number, f func(body []byte) error) error
 	return nil
 }
 
-// ids reads a span's two ids, which are among its first fields. The common
+// IDs reads a span's two ids, which are among its first fields. The common
 // order is read without looking at the rest of the span.
-func ids(span []byte) (trace pcommon.TraceID, id uint64, err error) {
+func IDs(span []byte) (trace pcommon.TraceID, id uint64, err error) {
 	for len(span) > 0 {
 		num, typ, tag := protowire.ConsumeTag(span)
 		if tag < 0 {
@@ -83,4 +84,22 @@ func ids(span []byte) (trace pcommon.TraceID, id uint64, err error) {
 		}
 	}
 	return trace, id, errIDs
+}
+
+// TraceIDAt is where the trace id begins in an encoded span.
+func TraceIDAt(span []byte) (int, error) {
+	for at := 0; at < len(span); {
+		num, typ, tag := protowire.ConsumeTag(span[at:])
+		if tag < 0 {
+			break
+		}
+		n := protowire.ConsumeFieldValue(num, typ, span[at+tag:])
+		if n < 0 {
+			break
+		}
+		if at += tag + n; num == traceIDField && n == 1+len(pcommon.TraceID{}) {
+			return at - len(pcommon.TraceID{}), nil
+		}
+	}
+	return 0, errIDs
 }
