@@ -59,7 +59,7 @@ type PercentilesConfig struct {
 	Window Duration `mapstructure:"window"`
 }
 
-// ShapesConfig bounds the memory of first_of_shape, about 60 bytes a shape.
+// ShapesConfig bounds the memory of first_of_shape, about 80 bytes a shape.
 type ShapesConfig struct {
 	// Max is how many shapes are told apart. While there are more, new ones do
 	// not match.

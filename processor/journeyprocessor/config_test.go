@@ -68,7 +68,7 @@ func TestEveryMistakeNamesItsKeyAndTheValueFound(t *testing.T) {
 		{"nested outcome", "{sampling: {rules: [{name: a, when: {all: [{outcome: bad}]}, keep: 1%}]}}", "sampling::rules::0::when::all::0", `got "bad"`},
 		{"nested journey", "{sampling: {rules: [{name: a, when: {any: [{not: {journey: chekout}}]}, keep: 1%}]}}", "sampling::rules::0::when", `no journey is named "chekout"`},
 		{"condition", "{journeys: [{name: a, match: {condition: 'name =='}}]}", "journeys::0::match", "condition: compile \"name ==\""},
-		{"condition with an unknown path", "{journeys: [{name: a, match: {condition: 'nmae == \"a\"'}}]}", "journeys::0::match", "nmae"},
+		{"condition with an unknown path", "{journeys: [{name: a, match: {condition: 'title == \"a\"'}}]}", "journeys::0::match", "title"},
 		{"resource_condition", "{sampling: {rules: [{name: a, when: {match: {resource_condition: 'name == \"a\"'}}, keep: 1%}]}}", "sampling::rules::0::when::match", "resource_condition: compile"},
 		{"when match", "{sampling: {rules: [{name: a, when: {match: {}}, keep: 1%}]}}", "sampling::rules::0::when::match", "must ask for something"},
 		{"memory too small", "{buffer: {memory: 10KiB, trace: 1KiB}}", "buffer", "memory must be at least 1MiB, got 10KiB"},

@@ -91,16 +91,15 @@ func (s *Set) ForResource(service string, resource ptrace.ResourceSpans, c *Cand
 		if !one.service.matches(service) {
 			continue
 		}
-		if one.resource != nil {
-			if context == nil {
-				context = ottlresource.NewTransformContextPtr(resource.Resource(), resource)
-				defer context.Close()
-			}
-			if !one.resource(context) {
-				continue
-			}
+		if one.resource != nil && context == nil {
+			context = ottlresource.NewTransformContextPtr(resource.Resource(), resource)
 		}
-		c.left = append(c.left, Index(i))
+		if one.resource == nil || one.resource(context) {
+			c.left = append(c.left, Index(i))
+		}
+	}
+	if context != nil {
+		context.Close()
 	}
 }
 
@@ -116,16 +115,15 @@ func (c *Candidates) Held(span ptrace.Span, bits *Bits) {
 		if bits.Has(i) || !one.holds(span, c.resource) {
 			continue
 		}
-		if one.expression != nil {
-			if context == nil {
-				context = ottlspan.NewTransformContextPtr(c.resource, c.scope, span)
-				defer context.Close()
-			}
-			if !one.expression(context) {
-				continue
-			}
+		if one.expression != nil && context == nil {
+			context = ottlspan.NewTransformContextPtr(c.resource, c.scope, span)
 		}
-		bits.Set(i)
+		if one.expression == nil || one.expression(context) {
+			bits.Set(i)
+		}
+	}
+	if context != nil {
+		context.Close()
 	}
 }
 

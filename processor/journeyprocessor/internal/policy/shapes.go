@@ -6,7 +6,7 @@ import (
 )
 
 // shapes counts the journeys of each shape that a rule has let through. Any
-// goroutine may use it. It holds at most max counts, of about 60 bytes.
+// goroutine may use it. It holds at most max counts, of about 80 bytes.
 type shapes struct {
 	max int
 
