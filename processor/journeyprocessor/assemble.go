@@ -171,7 +171,7 @@ func (s *shard) schedule(t *trace) {
 	if t.facts.Spans == 0 {
 		t.due = t.first.Add(s.engine.config.Logs.WaitForSpans.d)
 	} else {
-		t.due = s.engine.policy.Deadline(&t.facts, t.first, t.last)
+		t.due = s.engine.policy.Deadline(&t.facts, s.engine.learned, t.first, t.last)
 	}
 	s.wake(t)
 }

@@ -231,7 +231,7 @@ func TestOverloadThinsRulesThatDoNotKeepAll(t *testing.T) {
 	lucky := &trace{id: traceID("lucky")}
 	lucky.spans.count, lucky.facts.Spans = 3, 3
 
-	d := e.policy.Decide(lucky.id, &lucky.facts, policy.Waited)
+	d := e.policy.Decide(lucky.id, &lucky.facts, policy.Waited, e.learned, time.Now())
 	e.thinner.thin(lucky, &d, time.Now())
 	require.InEpsilon(t, 0.2*thinnest, d.Probability, 1e-4)
 	require.Equal(t, "rule keeps 20%, thinned to 1.25% by overload", d.Reason)

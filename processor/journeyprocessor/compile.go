@@ -8,56 +8,137 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/weight"
 )
 
-// compile turns a valid configuration into what decides, and all its matches
+// compiler turns a valid configuration into what decides, and all its matches
 // into one set.
-func compile(c *Config) (*policy.Policy, *match.Set, error) {
-	set := &match.Set{}
-	p := &policy.Policy{
-		Waits: policy.Waits{
-			Quiet: c.Completion.Quiet.d, Missing: c.Completion.MissingWait.d,
-			Message: c.Completion.MessageWait.d, Max: c.Completion.MaxWait.d,
-		},
-		Outcomes: policy.Outcomes{
-			ErrorOnRootOnly:      c.Outcome.Error == "root_span",
-			RootlessIsIncomplete: c.Outcome.MissingRoot == "incomplete",
-		},
+type compiler struct {
+	set    *match.Set
+	failed conditionFailed
+}
+
+// compile makes the policy, what it learns, and the set of its matches. Failed
+// is told of OTTL conditions that fail while they are evaluated.
+func compile(c *Config, failed conditionFailed) (*policy.Policy, *policy.Learned, *match.Set, error) {
+	x := &compiler{set: &match.Set{}, failed: failed}
+	p := &policy.Policy{Waits: c.Completion.waits()}
+	if err := x.outcomes(&c.Outcome, &p.Outcomes); err != nil {
+		return nil, nil, nil, prefixed("outcome", err)
 	}
-	for _, j := range c.Journeys {
-		journey := policy.Journey{Name: j.Name, Match: set.Add(j.Match.condition())}
-		for _, s := range j.Steps {
-			journey.Steps = append(journey.Steps, policy.Step{Name: s.Name, Match: set.Add(s.Match.condition())})
+	for i := range c.Journeys {
+		journey, err := x.journey(&c.Journeys[i], c.Completion)
+		if err != nil {
+			return nil, nil, nil, prefixed(fmt.Sprintf("journeys::%d", i), err)
 		}
 		p.Journeys = append(p.Journeys, journey)
 	}
-	for i, r := range c.Sampling.Rules {
-		rule, err := compileRule(&r, set)
+	for i := range c.Sampling.Rules {
+		rule, err := x.rule(&c.Sampling.Rules[i])
 		if err != nil {
-			return nil, nil, fmt.Errorf("sampling::rules::%d: %w", i, err)
+			return nil, nil, nil, prefixed(fmt.Sprintf("sampling::rules::%d", i), err)
 		}
 		p.Rules = append(p.Rules, rule)
 	}
-	return p, set, nil
+	learned := p.NewLearned(policy.Percentiles{
+		MinJourneys: c.Sampling.Percentiles.MinJourneys, Window: c.Sampling.Percentiles.Window.d,
+		MaxNames: c.Telemetry.MaxJourneys,
+	}, c.Sampling.Shapes.Max)
+	return p, learned, x.set, nil
 }
 
-func compileRule(c *RuleConfig, set *match.Set) (policy.Rule, error) {
+func (x *compiler) add(c *MatchConfig) (match.Index, error) {
+	condition, err := c.compile(x.failed)
+	if err != nil {
+		return 0, prefixed("match", err)
+	}
+	return x.set.Add(condition), nil
+}
+
+var errorOn = map[string]policy.ErrorOn{
+	"any_span": policy.ErrorOnAnySpan, "root_span": policy.ErrorOnRootSpan, "condition": policy.ErrorOnCondition,
+}
+
+func (x *compiler) outcomes(c *OutcomeConfig, out *policy.Outcomes) (err error) {
+	*out = policy.Outcomes{
+		ErrorOn:                  errorOn[c.Error],
+		RootlessIsIncomplete:     c.MissingRoot == "incomplete",
+		DeadLetteredIsIncomplete: c.DeadLettered == "incomplete",
+	}
+	if c.Condition != nil {
+		out.Described = c.Condition.String()
+		out.Condition, err = x.add(c.Condition)
+	}
+	return err
+}
+
+func (x *compiler) journey(c *JourneyConfig, general CompletionConfig) (journey policy.Journey, err error) {
+	completion := c.Completion.over(general)
+	journey = policy.Journey{Name: c.Name, Waits: completion.waits()}
+	if journey.Match, err = x.add(&c.Match); err != nil {
+		return journey, err
+	}
+	for i := range c.Steps {
+		index, err := x.add(&c.Steps[i].Match)
+		if err != nil {
+			return journey, prefixed(fmt.Sprintf("steps::%d", i), err)
+		}
+		journey.Steps = append(journey.Steps, policy.Step{Name: c.Steps[i].Name, Match: index})
+	}
+	return journey, nil
+}
+
+func (x *compiler) rule(c *RuleConfig) (policy.Rule, error) {
 	threshold, err := weight.Threshold(c.Keep.share)
 	if err != nil {
 		return policy.Rule{}, fmt.Errorf("keep: %s is too small to be told from 0%%: %w", c.Keep, err)
 	}
-	rule := policy.Rule{
-		Name: c.Name, Threshold: threshold, Sampled: fmt.Sprintf("rule keeps %s", c.Keep),
-		When: policy.When{Journey: c.When.Journey, SlowerThan: c.When.SlowerThan.d, LongerThan: c.When.LongerThan.d},
+	when, err := x.when(&c.When)
+	if err != nil {
+		return policy.Rule{}, prefixed("when", err)
 	}
-	if c.When.Outcome != "" {
-		outcome, err := policy.ParseOutcome(c.When.Outcome)
+	return policy.Rule{Name: c.Name, When: when, Threshold: threshold, Sampled: fmt.Sprintf("rule keeps %s", c.Keep)}, nil
+}
+
+func (x *compiler) when(c *WhenConfig) (policy.When, error) {
+	w := policy.When{
+		Journey: c.Journey, SlowerThan: c.SlowerThan.compile(), LongerThan: c.LongerThan.compile(),
+		SpansOver: c.SpansOver, FirstOfShape: c.FirstOfShape, Every: c.Every.d,
+	}
+	if c.Outcome != "" {
+		outcome, err := policy.ParseOutcome(c.Outcome)
 		if err != nil {
-			return policy.Rule{}, fmt.Errorf("when::outcome %w", err)
+			return w, fmt.Errorf("outcome %w", err)
 		}
-		rule.When.Outcome = &outcome
+		w.Outcome = &outcome
 	}
-	if c.When.Match != nil {
-		index := set.Add(c.When.Match.condition())
-		rule.When.Match = &index
+	if c.Match != nil {
+		index, err := x.add(c.Match)
+		if err != nil {
+			return w, err
+		}
+		w.Match = &index
 	}
-	return rule, nil
+	return w, x.nested(c, &w)
+}
+
+func (x *compiler) nested(c *WhenConfig, w *policy.When) (err error) {
+	if w.All, err = x.whens("all", c.All.list()); err != nil {
+		return err
+	}
+	if w.Any, err = x.whens("any", c.Any.list()); err != nil || c.Not == nil {
+		return err
+	}
+	not, err := x.when(c.Not)
+	w.Not = &not
+	return prefixed("not", err)
+}
+
+func (x *compiler) whens(key string, list []WhenConfig) ([]policy.When, error) {
+	var out []policy.When
+	for i := range list {
+		w, err := x.when(&list[i])
+		if err != nil {
+			return nil, prefixed(fmt.Sprintf("%s::%d", key, i), err)
+		}
+		out = append(out, w)
+	}
+	return out, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -42,6 +41,8 @@ type JourneyConfig struct {
 	// Steps are parts without which the journey is incomplete. It waits for
 	// them as for anything else that is missing.
 	Steps []StepConfig `mapstructure:"steps"`
+	// Completion is how this journey waits, where that differs from others.
+	Completion CompletionOverride `mapstructure:"completion"`
 }
 
 // StepConfig is one step of a journey.
@@ -57,10 +58,12 @@ type CompletionConfig struct {
 	// interval (5 s for the SDKs' batch span processor).
 	Quiet Duration `mapstructure:"quiet"`
 	// MissingWait is how long after its last span a trace waits while its
-	// root, a parent or a step is missing.
+	// root, a parent or a step is missing, or the answer to a call that is
+	// usually answered.
 	MissingWait Duration `mapstructure:"missing_wait"`
 	// MessageWait is how long after its last span a trace waits while a
-	// message that amqp_trace saw published has not been delivered.
+	// message that amqp_trace saw published has not been delivered, or one of
+	// a producer whose messages are usually consumed has no consumer's span.
 	MessageWait Duration `mapstructure:"message_wait"`
 	// MaxWait is how long after its first span a trace is decided in any case.
 	MaxWait Duration `mapstructure:"max_wait"`
@@ -68,37 +71,28 @@ type CompletionConfig struct {
 
 // OutcomeConfig says what makes a journey an error or incomplete.
 type OutcomeConfig struct {
-	// Error is any_span (an error status anywhere) or root_span (only there).
+	// Error is any_span (an error status anywhere), root_span (only there) or
+	// condition (a span that fulfils Condition).
 	Error string `mapstructure:"error"`
+	// Condition goes with error: condition, and only with it.
+	Condition *MatchConfig `mapstructure:"condition"`
 	// MissingRoot is incomplete, or ok for services that are called by others
 	// who propagate a context and send no spans.
 	MissingRoot string `mapstructure:"missing_root"`
+	// DeadLettered is incomplete, or ok: of a journey of which a message was
+	// delivered from a dead-letter queue, and not taken back.
+	DeadLettered string `mapstructure:"dead_lettered"`
 }
 
 // SamplingConfig says what is kept.
 type SamplingConfig struct {
 	// Rules are read from the top; the first that matches is final. What no
 	// rule matches is kept.
-	Rules []RuleConfig `mapstructure:"rules"`
+	Rules       []RuleConfig      `mapstructure:"rules"`
+	Percentiles PercentilesConfig `mapstructure:"percentiles"`
+	Shapes      ShapesConfig      `mapstructure:"shapes"`
 	// Budget lowers what the rules keep to what may leave. None: no limit.
 	Budget *BudgetConfig `mapstructure:"budget"`
-}
-
-// RuleConfig is one sampling rule.
-type RuleConfig struct {
-	Name string     `mapstructure:"name"`
-	When WhenConfig `mapstructure:"when"`
-	// Keep is the share of the matching journeys to keep, such as "100%" or "0.5%".
-	Keep Percent `mapstructure:"keep"`
-}
-
-// WhenConfig holds if all that is set in it holds; empty, it always holds.
-type WhenConfig struct {
-	Outcome    string       `mapstructure:"outcome"`
-	Journey    string       `mapstructure:"journey"`
-	SlowerThan Duration     `mapstructure:"slower_than"`
-	LongerThan Duration     `mapstructure:"longer_than"`
-	Match      *MatchConfig `mapstructure:"match"`
 }
 
 // BufferConfig bounds the memory of what waits.
@@ -197,7 +191,11 @@ func createDefaultConfig() *Config {
 			Quiet: Duration{10 * time.Second}, MissingWait: Duration{30 * time.Second},
 			MessageWait: Duration{15 * time.Minute}, MaxWait: Duration{30 * time.Minute},
 		},
-		Outcome:   OutcomeConfig{Error: "any_span", MissingRoot: "incomplete"},
+		Outcome: OutcomeConfig{Error: "any_span", MissingRoot: "incomplete", DeadLettered: "incomplete"},
+		Sampling: SamplingConfig{
+			Percentiles: PercentilesConfig{MinJourneys: 200, Window: Duration{10 * time.Minute}},
+			Shapes:      ShapesConfig{Max: 10_000},
+		},
 		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}, Recall: 16 << 20},
 		Decisions: DecisionsConfig{Kept: 250_000, Dropped: 2_000_000, Ledger: 10_000},
 		Release: ReleaseConfig{
@@ -217,15 +215,16 @@ func (c *Config) Validate() error {
 		unique("sampling::rules", names(c.Sampling.Rules, func(r RuleConfig) string { return r.Name })),
 	}
 	known := map[string]bool{}
-	for _, j := range c.Journeys {
+	for i := range c.Journeys {
+		j := &c.Journeys[i]
 		known[j.Name] = true
-	}
-	for i, r := range c.Sampling.Rules {
-		// Every named journey is listed; other names are made of services and
-		// spans, and have a space between them.
-		if j := r.When.Journey; j != "" && !known[j] && !strings.Contains(j, " ") {
-			errs = append(errs, fmt.Errorf("sampling::rules::%d::when::journey: no journey is named %q", i, j))
+		if j.Completion != (CompletionOverride{}) {
+			own := j.Completion.over(c.Completion)
+			errs = append(errs, prefixed(fmt.Sprintf("journeys::%d::completion", i), own.Validate()))
 		}
+	}
+	for i := range c.Sampling.Rules {
+		errs = append(errs, c.Sampling.Rules[i].checkJourneys(fmt.Sprintf("sampling::rules::%d", i), known))
 	}
 	return errors.Join(errs...)
 }
@@ -243,10 +242,18 @@ func (c *CompletionConfig) Validate() error {
 
 // Validate checks the words.
 func (c *OutcomeConfig) Validate() error {
-	return errors.Join(
-		oneOf("error", c.Error, "any_span", "root_span"),
+	errs := []error{
+		oneOf("error", c.Error, "any_span", "root_span", "condition"),
 		oneOf("missing_root", c.MissingRoot, "incomplete", "ok"),
-	)
+		oneOf("dead_lettered", c.DeadLettered, "incomplete", "ok"),
+	}
+	switch hasOne := c.Condition != nil; {
+	case c.Error == "condition" && !hasOne:
+		errs = append(errs, errors.New("condition must be set with error: condition"))
+	case c.Error != "condition" && hasOne:
+		errs = append(errs, fmt.Errorf("condition is only for error: condition, got error: %s", c.Error))
+	}
+	return errors.Join(errs...)
 }
 
 // Validate checks that a trace fits into the buffer.

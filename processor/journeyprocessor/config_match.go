@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
-	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
 
 // MatchConfig holds if one and the same span fulfils all of it. "*" in a text
@@ -24,6 +23,10 @@ type MatchConfig struct {
 	Status     string            `mapstructure:"status"`
 	Attributes map[string]string `mapstructure:"attributes"` // of the span or its resource
 	Root       bool              `mapstructure:"root"`       // only a span without a parent
+	// Condition and ResourceCondition are OTTL, in the span and in the resource
+	// context. What fails while it is evaluated does not hold, and is counted.
+	Condition         string `mapstructure:"condition"`
+	ResourceCondition string `mapstructure:"resource_condition"`
 }
 
 var kinds = map[string]ptrace.SpanKind{
@@ -46,7 +49,7 @@ var severities = map[string]plog.SeverityNumber{
 func (c *MatchConfig) Validate() error {
 	var errs []error
 	if c.isEmpty() {
-		errs = append(errs, errors.New("match must ask for something (service, span, kind, status, attributes or root)"))
+		errs = append(errs, errors.New("match must ask for something (service, span, kind, status, attributes, root, condition or resource_condition)"))
 	}
 	if c.Kind != "" {
 		errs = append(errs, oneOf("kind", c.Kind, slices.Sorted(maps.Keys(kinds))...))
@@ -54,14 +57,17 @@ func (c *MatchConfig) Validate() error {
 	if c.Status != "" {
 		errs = append(errs, oneOf("status", c.Status, slices.Sorted(maps.Keys(statuses))...))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.compileExpressions(&match.Condition{}, ignoreFailure))...)
 }
 
 func (c *MatchConfig) isEmpty() bool {
-	return c.Service == "" && c.Span == "" && c.Kind == "" && c.Status == "" && len(c.Attributes) == 0 && !c.Root
+	return c.Service == "" && c.Span == "" && c.Kind == "" && c.Status == "" && len(c.Attributes) == 0 && !c.Root &&
+		c.Condition == "" && c.ResourceCondition == ""
 }
 
-func (c *MatchConfig) condition() match.Condition {
+// compile makes the condition. Failed is called with each failure of one of
+// its expressions, from any goroutine.
+func (c *MatchConfig) compile(failed conditionFailed) (match.Condition, error) {
 	m := match.Condition{Service: c.Service, Span: c.Span, Attributes: c.Attributes, Root: c.Root}
 	if kind, ok := kinds[c.Kind]; ok {
 		m.Kind = &kind
@@ -69,7 +75,45 @@ func (c *MatchConfig) condition() match.Condition {
 	if status, ok := statuses[c.Status]; ok {
 		m.Status = &status
 	}
-	return m
+	return m, c.compileExpressions(&m, failed)
+}
+
+func (c *MatchConfig) compileExpressions(m *match.Condition, failed conditionFailed) error {
+	var errs []error
+	if c.Condition != "" {
+		expression, err := compileSpanCondition(c.Condition, failed)
+		errs = append(errs, prefixed("condition", err))
+		m.Expression = expression
+	}
+	if c.ResourceCondition != "" {
+		expression, err := compileResourceCondition(c.ResourceCondition, failed)
+		errs = append(errs, prefixed("resource_condition", err))
+		m.ResourceExpression = expression
+	}
+	return errors.Join(errs...)
+}
+
+// String writes what is set as a user does.
+func (c *MatchConfig) String() string {
+	var parts []string
+	add := func(key, value string) {
+		if value != "" {
+			parts = append(parts, key+": "+value)
+		}
+	}
+	add("service", c.Service)
+	add("span", c.Span)
+	add("kind", c.Kind)
+	add("status", c.Status)
+	for _, key := range slices.Sorted(maps.Keys(c.Attributes)) {
+		add(key, c.Attributes[key])
+	}
+	if c.Root {
+		add("root", "true")
+	}
+	add("condition", c.Condition)
+	add("resource_condition", c.ResourceCondition)
+	return strings.Join(parts, ", ")
 }
 
 // Validate checks what belongs to this journey alone.
@@ -82,27 +126,6 @@ func (c *JourneyConfig) Validate() error {
 
 // Validate checks the name.
 func (c *StepConfig) Validate() error { return required("name", c.Name) }
-
-// Validate checks the name and that keep was not forgotten.
-func (c *RuleConfig) Validate() error {
-	err := required("name", c.Name)
-	if !c.Keep.set {
-		err = errors.Join(err, fmt.Errorf("keep must be set for rule %q, such as 100%% or 0%%", c.Name))
-	}
-	return err
-}
-
-// Validate checks words and durations.
-func (c *WhenConfig) Validate() error {
-	var errs []error
-	if c.Outcome != "" {
-		if _, err := policy.ParseOutcome(c.Outcome); err != nil {
-			errs = append(errs, fmt.Errorf("outcome %w", err))
-		}
-	}
-	return errors.Join(append(errs,
-		notNegative("slower_than", c.SlowerThan.d), notNegative("longer_than", c.LongerThan.d))...)
-}
 
 func parseSeverity(s string) (plog.SeverityNumber, error) {
 	n, ok := severities[strings.ToUpper(s)]
@@ -145,6 +168,14 @@ func oneOf(key, value string, allowed ...string) error {
 		return nil
 	}
 	return fmt.Errorf("%s must be one of %s, got %q", key, strings.Join(allowed, ", "), value)
+}
+
+// prefixed says of what key an error is.
+func prefixed(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", key, err)
 }
 
 func positive[N int | time.Duration | ByteSize](key string, n N) error {

@@ -32,7 +32,7 @@ func TestEveryMistakeNamesItsKeyAndTheValueFound(t *testing.T) {
 		{"missing_wait", "{completion: {quiet: 5s, missing_wait: 4s}}", "completion", "missing_wait must be at least quiet (5s), got 4s"},
 		{"message_wait", "{completion: {quiet: 5s, message_wait: 4s}}", "completion", "message_wait must be at least quiet (5s), got 4s"},
 		{"max_wait", "{completion: {max_wait: 1m}}", "completion", "max_wait must be at least message_wait (15m0s), got 1m0s"},
-		{"outcome error", "{outcome: {error: all}}", "outcome", `error must be one of any_span, root_span, got "all"`},
+		{"outcome error", "{outcome: {error: all}}", "outcome", `error must be one of any_span, root_span, condition, got "all"`},
 		{"outcome missing_root", "{outcome: {missing_root: bad}}", "outcome", `missing_root must be one of incomplete, ok, got "bad"`},
 		{"rule without a name", "{sampling: {rules: [{keep: 1%}]}}", "sampling::rules::0", "name must be set"},
 		{"rule without keep", "{sampling: {rules: [{name: a}]}}", "sampling::rules::0", `keep must be set for rule "a"`},
@@ -45,7 +45,31 @@ func TestEveryMistakeNamesItsKeyAndTheValueFound(t *testing.T) {
 		{"when journey", "{sampling: {rules: [{name: a, when: {journey: chekout}, keep: 1%}]}}", "sampling::rules::0::when::journey", `no journey is named "chekout"`},
 		{"when slower_than", "{sampling: {rules: [{name: a, when: {slower_than: -1s}, keep: 1%}]}}", "sampling::rules::0::when", "slower_than must not be negative, got -1s"},
 		{"when longer_than", "{sampling: {rules: [{name: a, when: {longer_than: -1s}, keep: 1%}]}}", "sampling::rules::0::when", "longer_than must not be negative, got -1s"},
-		{"percentiles", "{sampling: {rules: [{name: a, when: {slower_than: p99}, keep: 1%}]}}", "slower_than", `"p99"`},
+		{"outcome dead_lettered", "{outcome: {dead_lettered: bad}}", "outcome", `dead_lettered must be one of incomplete, ok, got "bad"`},
+		{"outcome without its condition", "{outcome: {error: condition}}", "outcome", "condition must be set with error: condition"},
+		{"outcome with a condition too many", "{outcome: {condition: {status: error}}}", "outcome", "condition is only for error: condition, got error: any_span"},
+		{"an empty outcome condition", "{outcome: {error: condition, condition: {}}}", "outcome::condition", "must ask for something"},
+		{"journey's quiet", "{journeys: [{name: a, match: {service: a}, completion: {quiet: 0s}}]}", "journeys::0::completion", "quiet must be positive, got 0s"},
+		{"journey's max_wait", "{journeys: [{name: a, match: {service: a}, completion: {max_wait: 1m}}]}", "journeys::0::completion", "max_wait must be at least message_wait (15m0s), got 1m0s"},
+		{"journey's wait as a number", "{journeys: [{name: a, match: {service: a}, completion: {quiet: 5}}]}", "quiet", `such as 1.5s or 10m, got "5"`},
+		{"percentile", "{sampling: {rules: [{name: a, when: {slower_than: p100}, keep: 1%}]}}", "slower_than", `"p100"`},
+		{"percentile without a number", "{sampling: {rules: [{name: a, when: {longer_than: px}, keep: 1%}]}}", "longer_than", `"px"`},
+		{"limit without a unit", "{sampling: {rules: [{name: a, when: {slower_than: 2}, keep: 1%}]}}", "slower_than", `got "2"`},
+		{"min_journeys", "{sampling: {percentiles: {min_journeys: 0}}}", "sampling::percentiles", "min_journeys must be positive, got 0"},
+		{"window", "{sampling: {percentiles: {window: 0s}}}", "sampling::percentiles", "window must be positive, got 0s"},
+		{"shapes", "{sampling: {shapes: {max: 0}}}", "sampling::shapes", "max must be positive, got 0"},
+		{"spans_over", "{sampling: {rules: [{name: a, when: {spans_over: -1}, keep: 1%}]}}", "sampling::rules::0::when", "spans_over must not be negative, got -1"},
+		{"first_of_shape without every", "{sampling: {rules: [{name: a, when: {first_of_shape: 3}, keep: 1%}]}}", "sampling::rules::0::when", "every must be positive with first_of_shape"},
+		{"every without first_of_shape", "{sampling: {rules: [{name: a, when: {every: 1h}, keep: 1%}]}}", "sampling::rules::0::when", "every (1h0m0s) is the interval of first_of_shape"},
+		{"two first_of_shape", "{sampling: {rules: [{name: a, when: {any: [{first_of_shape: 1, every: 1h}, {first_of_shape: 2, every: 1m}]}, keep: 1%}]}}", "sampling::rules::0", `rule "a" has 2`},
+		{"negated first_of_shape", "{sampling: {rules: [{name: a, when: {not: {all: [{first_of_shape: 1, every: 1h}]}}, keep: 1%}]}}", "sampling::rules::0::when", "not must not hold first_of_shape, got 1"},
+		{"empty not", "{sampling: {rules: [{name: a, when: {not: {}}, keep: 1%}]}}", "sampling::rules::0::when", "not must ask for something"},
+		{"empty alternative", "{sampling: {rules: [{name: a, when: {any: [{outcome: ok}, {}]}, keep: 1%}]}}", "sampling::rules::0::when", "any::1 must ask for something"},
+		{"nested outcome", "{sampling: {rules: [{name: a, when: {all: [{outcome: bad}]}, keep: 1%}]}}", "sampling::rules::0::when::all::0", `got "bad"`},
+		{"nested journey", "{sampling: {rules: [{name: a, when: {any: [{not: {journey: chekout}}]}, keep: 1%}]}}", "sampling::rules::0::when", `no journey is named "chekout"`},
+		{"condition", "{journeys: [{name: a, match: {condition: 'name =='}}]}", "journeys::0::match", "condition: compile \"name ==\""},
+		{"condition with an unknown path", "{journeys: [{name: a, match: {condition: 'title == \"a\"'}}]}", "journeys::0::match", "title"},
+		{"resource_condition", "{sampling: {rules: [{name: a, when: {match: {resource_condition: 'name == \"a\"'}}, keep: 1%}]}}", "sampling::rules::0::when::match", "resource_condition: compile"},
 		{"when match", "{sampling: {rules: [{name: a, when: {match: {}}, keep: 1%}]}}", "sampling::rules::0::when::match", "must ask for something"},
 		{"memory too small", "{buffer: {memory: 10KiB, trace: 1KiB}}", "buffer", "memory must be at least 1MiB, got 10KiB"},
 		{"memory without a unit", "{buffer: {memory: '12'}}", "buffer.memory", `got "12"`},
@@ -131,7 +155,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p, set, err := compile(c)
+		p, _, set, err := compile(c, ignoreFailure)
 		if err != nil {
 			require.ErrorContains(t, err, "keep")
 			return

@@ -27,6 +27,7 @@ type engine struct {
 	logger    *zap.Logger
 	telemetry *telemetry
 	policy    *policy.Policy
+	learned   *policy.Learned
 	matches   *match.Set
 	store     store
 	thinner   *thinner
@@ -58,20 +59,26 @@ type engine struct {
 }
 
 func newEngine(id component.ID, settings component.TelemetrySettings, config *Config) (*engine, error) {
-	p, matches, err := compile(config)
-	if err != nil {
-		return nil, err
-	}
 	b := &buffer{limit: int64(config.Buffer.Memory), memory: arena.New(poisonFreed)}
 	t, err := newTelemetry(settings, config.Telemetry.MaxJourneys, b)
 	if err != nil {
 		return nil, err
 	}
+	p, learned, matches, err := compile(config, t.conditionFailed(settings.Logger))
+	if err != nil {
+		return nil, err
+	}
+	if err := t.observeLearned(learned); err != nil {
+		return nil, err
+	}
 	e := &engine{
 		id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
-		policy: p, matches: matches, store: store{buffer: b, headers: newHeaderTable(b)},
+		policy: p, learned: learned, matches: matches, store: store{buffer: b, headers: newHeaderTable(b)},
 		shards:        make([]*shard, runtime.GOMAXPROCS(0)),
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
+	}
+	for _, warning := range ruleWarnings(config.Sampling.Rules) {
+		settings.Logger.Warn(warning)
 	}
 	e.alwaysKeep, err = parseSeverity(config.Logs.AlwaysKeep)
 	if err != nil {

@@ -334,7 +334,9 @@ type span struct {
 	Attributes map[string]string `yaml:"attributes"`
 	Published  *[]string         `yaml:"published_to"` // makes it a span of amqp_trace
 	Delivered  string            `yaml:"delivered_from"`
-	DeadFrom   []string          `yaml:"dead_lettered_from"`
+	DeadFrom   []string          `yaml:"dead_lettered_from"` // the latest first
+	DeadOf     string            `yaml:"dead_lettered_because"`
+	Message    string            `yaml:"message_id"`
 }
 
 // traceID makes a trace id of a name. Traces named unlucky… have the lowest
@@ -397,6 +399,9 @@ func (s span) fill(out ptrace.Span) {
 	for k, v := range s.Attributes {
 		out.Attributes().PutStr(k, v)
 	}
+	if s.Message != "" {
+		out.Attributes().PutStr("messaging.message.id", s.Message)
+	}
 	if s.Published != nil {
 		putStringsAlways(out.Attributes(), "amqp.routed_queues", *s.Published)
 		if len(*s.Published) == 0 {
@@ -409,6 +414,12 @@ func (s span) fill(out ptrace.Span) {
 		putStrings(out.Attributes(), "amqp.dead_letter.queues", s.DeadFrom)
 		if len(s.DeadFrom) > 0 {
 			out.Attributes().PutInt("amqp.delivery.attempt", 1)
+		}
+		if s.DeadOf != "" {
+			death := out.Events().AppendEmpty()
+			death.SetName("dead_letter")
+			death.Attributes().PutStr("amqp.dead_letter.queue", s.DeadFrom[0])
+			death.Attributes().PutStr("amqp.dead_letter.reason", s.DeadOf)
 		}
 	}
 }

@@ -161,14 +161,15 @@ func (e *engine) splitTraces(s *splitter, td ptrace.Traces) {
 	var candidates match.Candidates
 	for _, rs := range td.ResourceSpans().All() {
 		service := serviceOf(rs.Resource())
-		e.matches.ForResource(service, rs.Resource().Attributes(), &candidates)
+		e.matches.ForResource(service, rs, &candidates)
 		for _, ss := range rs.ScopeSpans().All() {
 			g := &s.groups[group]
 			group++
-			r := facts.Resource{Service: service, Broker: ss.Scope().Name() == facts.BrokerScope}
+			candidates.ForScope(ss)
+			r := facts.NewResource(service, ss.Scope().Name() == facts.BrokerScope, e.policy.UsesShapes)
 			for i, span := range ss.Spans().All() {
 				f := s.assign(span.TraceID(), len(g.Records[i]))
-				f.facts.Add(r, span)
+				f.facts.Add(&r, span)
 				candidates.Held(span, &f.facts.Held)
 			}
 			s.cut(g, &e.store)

@@ -95,7 +95,8 @@ type ledgerEntry struct {
 	early    string
 	held     match.Bits
 	path     []facts.Service
-	root     *facts.Span // nil without one
+	root     facts.Span // with hasRoot
+	hasRoot  bool
 	spans    int
 	bytes    int64
 	duration uint64 // ns
@@ -109,8 +110,11 @@ func (p *ledgerPart) add(t *trace, d *policy.Decision, early string, now time.Ti
 	}
 	e := ledgerEntry{
 		id: t.id, at: now, decision: *d, early: early, held: t.facts.Held,
-		path: shortPath(t.facts.Services), root: t.facts.Root,
+		path:  shortPath(t.facts.Path()),
 		spans: t.facts.Spans, bytes: t.spans.bytes, duration: t.facts.Duration(),
+	}
+	if root := t.facts.Root(); root != nil { // a copy: a pointer would hold all of the facts
+		e.root, e.hasRoot = *root, true
 	}
 	e.decision.Reason = shortReason(d.Reason)
 	p.mu.Lock()
@@ -203,7 +207,7 @@ func (e *ledgerEntry) decided() journey.Decision {
 	for _, service := range e.path {
 		d.Path = append(d.Path, service.Name)
 	}
-	if e.root != nil {
+	if e.hasRoot {
 		d.RootService, d.RootSpan = e.root.Service, e.root.Name
 	}
 	d.StepsReached, d.StepsMissing = e.decision.StepNames(&facts.Facts{Held: e.held})

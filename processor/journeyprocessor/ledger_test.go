@@ -70,10 +70,11 @@ func hugeTrace(i int) (*trace, *policy.Decision) {
 	for service := range 100 {
 		span := ptrace.NewSpan()
 		span.SetName(text(1 << 12))
-		tr.facts.Add(facts.Resource{Service: fmt.Sprint(service, text(1<<12))}, span)
+		r := facts.NewResource(fmt.Sprint(service, text(1<<12)), false, false)
+		tr.facts.Add(&r, span)
 	}
 	return tr, &policy.Decision{
-		Journey: tr.facts.Root.Service + " " + tr.facts.Root.Name, Reason: text(1 << 12), Why: text(600),
+		Journey: tr.facts.Root().Service + " " + tr.facts.Root().Name, Reason: text(1 << 12), Why: text(600),
 	}
 }
 
@@ -83,9 +84,10 @@ func usualTrace(i int) (*trace, *policy.Decision) {
 	for service := range 5 {
 		span := ptrace.NewSpan()
 		span.SetName(fmt.Sprint("POST /api/checkout/", i))
-		tr.facts.Add(facts.Resource{Service: fmt.Sprint("service-", service)}, span)
+		r := facts.NewResource(fmt.Sprint("service-", service), false, false)
+		tr.facts.Add(&r, span)
 	}
-	return tr, &policy.Decision{Journey: tr.facts.Root.Service + " " + tr.facts.Root.Name, Reason: "rule keeps 10%"}
+	return tr, &policy.Decision{Journey: tr.facts.Root().Service + " " + tr.facts.Root().Name, Reason: "rule keeps 10%"}
 }
 
 // TestSizeOfALedgerEntry holds what the README promises against the heap.

@@ -110,7 +110,8 @@ func (s *shard) join(t *trace, f *fragment, logs bool) {
 
 // alone is a fragment as a trace: all that is left of it.
 func alone(f *fragment) *trace {
-	t := &trace{id: f.id, facts: f.facts, size: f.size()}
+	t := &trace{id: f.id, size: f.size()}
+	t.facts.Merge(&f.facts)
 	t.spans.add(f)
 	return t
 }
@@ -125,7 +126,7 @@ const lateError = "late error in a dropped journey: "
 // concluded from what is missing, as in any early decision.
 func (s *shard) upgrade(t *trace, held bool) bool {
 	e := s.engine
-	d := e.policy.Decide(t.id, &t.facts, policy.Early)
+	d := e.policy.Decide(t.id, &t.facts, policy.Early, e.learned, time.Now())
 	if d.Threshold != sampling.AlwaysSampleThreshold {
 		return false
 	}

@@ -2,8 +2,10 @@ package journeyprocessor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +26,7 @@ type scenario struct {
 // step is one thing that happens, or one look at what has come of it.
 type step struct {
 	Send   []span        `yaml:"send"`
+	Times  int           `yaml:"times"` // sends so many traces, numbered
 	Log    []record      `yaml:"log"`
 	Wait   time.Duration `yaml:"wait"`
 	Sink   string        `yaml:"sink"` // takes, is busy, or refuses
@@ -79,8 +82,10 @@ func (s *scenario) play(h *harness) {
 		case "refuses":
 			h.sink.refuse(consumererror.NewPermanent(errors.New("never")))
 		}
-		if step.Send != nil {
-			h.send(step.Send...)
+		for n := range max(step.Times, 1) {
+			if step.Send != nil {
+				h.send(numbered(step.Send, n, step.Times)...)
+			}
 		}
 		if step.Log != nil {
 			h.sendLogs(step.Log...)
@@ -91,6 +96,18 @@ func (s *scenario) play(h *harness) {
 			step.Expect.check(h)
 		}
 	}
+}
+
+// numbered gives the spans the trace of their turn, if there are several.
+func numbered(spans []span, n, times int) []span {
+	if times <= 1 {
+		return spans
+	}
+	spans = slices.Clone(spans)
+	for i := range spans {
+		spans[i].Trace += fmt.Sprint(" ", n)
+	}
+	return spans
 }
 
 func (e *expectation) check(h *harness) {

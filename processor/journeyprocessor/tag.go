@@ -1,6 +1,7 @@
 package journeyprocessor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -45,13 +46,10 @@ type tag struct {
 }
 
 func newTag(t *trace, d *policy.Decision) *tag {
-	on := t.facts.Root
-	if on == nil {
-		on = t.facts.First
-	}
+	on := cmp.Or(t.facts.Root(), t.facts.First())
 	reached, missing := d.StepNames(&t.facts)
 	return &tag{
-		span: on.ID, decision: *d, path: t.facts.Services,
+		span: on.ID, decision: *d, path: t.facts.Path(),
 		duration: time.Duration(t.facts.Duration()), spans: t.facts.Spans,
 		reached: reached, missing: missing,
 	}

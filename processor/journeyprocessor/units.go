@@ -28,6 +28,36 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // String writes the duration as time.Duration does.
 func (d Duration) String() string { return d.d.String() }
 
+// UnmarshalText reads a duration as Duration does, or p and a number between 0
+// and 100.
+func (l *Limit) UnmarshalText(text []byte) error {
+	if digits, ok := strings.CutPrefix(string(text), "p"); ok {
+		n, err := strconv.ParseFloat(digits, 64)
+		if err != nil || !(n > 0 && n < 100) {
+			return fmt.Errorf("must be a percentile between p0 and p100, such as p99 or p99.9, got %q", text)
+		}
+		*l = Limit{quantile: n / 100}
+		return nil
+	}
+	var d Duration
+	if err := d.UnmarshalText(text); err != nil {
+		return fmt.Errorf("must be a duration with its unit, such as 1.5s, or a percentile, such as p99, got %q", text)
+	}
+	*l = Limit{d: d.d}
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (l Limit) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// String writes the limit as a user does.
+func (l Limit) String() string {
+	if l.quantile > 0 {
+		return "p" + strconv.FormatFloat(l.quantile*100, 'g', 10, 64)
+	}
+	return l.d.String()
+}
+
 // Percent is a share from 0 to 1, written with a percent sign: a plain number
 // is refused, because "1" could mean all as well as one in a hundred.
 type Percent struct {

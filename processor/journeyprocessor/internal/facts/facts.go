@@ -10,7 +10,9 @@ package facts
 import (
 	"cmp"
 	"encoding/binary"
+	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -45,8 +47,11 @@ type Span struct {
 // before orders spans by start, and equal starts by the rest, so that the order
 // does not depend on which came in first, even if somebody uses an id twice.
 func (s *Span) before(other *Span) bool {
+	if s.Start != other.Start {
+		return s.Start < other.Start
+	}
 	return cmp.Or(
-		cmp.Compare(s.Start, other.Start), cmp.Compare(s.ID, other.ID), cmp.Compare(s.End, other.End),
+		cmp.Compare(s.ID, other.ID), cmp.Compare(s.End, other.End),
 		strings.Compare(s.Service, other.Service), strings.Compare(s.Name, other.Name),
 	) < 0
 }
@@ -66,7 +71,8 @@ type Fault struct {
 }
 
 // Facts is the summary of one trace, or of the part of it that one batch held.
-// The zero value is a trace without spans. One goroutine at a time.
+// The zero value is a trace without spans. One goroutine at a time; it must not
+// be copied once it is in use.
 type Facts struct {
 	Spans    int
 	Start    uint64 // the earliest start, ns since the Unix epoch
@@ -74,9 +80,6 @@ type Facts struct {
 	Held     match.Bits
 	Services []Service // ordered by start, at most maxServices
 
-	// Root is the span without a parent; of several the one that started
-	// first. First is the span that started first. Both are nil until seen.
-	Root, First *Span
 	// Error is the first span with error status, Unroutable the first publish
 	// that the broker could route to no queue. Nil without one.
 	Error, Unroutable *Fault
@@ -90,8 +93,15 @@ type Facts struct {
 	Threshold    sampling.Threshold
 	HasThreshold bool
 
+	hasRoot     bool
+	root, first Span
+
 	lineage  lineage
 	messages messages
+	shape    *shape // nil if no rule asks for it
+
+	// firstService is where Services starts: most fragments have one.
+	firstService [1]Service
 }
 
 // Service is one stop on the journey's path.
@@ -102,73 +112,116 @@ type Service struct {
 
 // Resource is what all spans of one resource and scope share.
 type Resource struct {
-	Service string
-	Broker  bool // these are spans of the amqp_trace receiver
+	service string
+	key     serviceKey
+	broker  bool
+	shapes  bool
+}
+
+// NewResource prepares for the spans of a service. Broker says that they are
+// those of the amqp_trace receiver; shapes, that somebody asks for Shape.
+func NewResource(service string, broker, shapes bool) Resource {
+	return Resource{service: bounded(service), key: newServiceKey(service), broker: broker, shapes: shapes}
 }
 
 // Add looks at one span. Texts that stay are shared with the span, so the
 // caller must not change them later.
-func (f *Facts) Add(r Resource, span ptrace.Span) {
+func (f *Facts) Add(r *Resource, span ptrace.Span) {
 	seen := Span{
-		ID: NewSpanID(span.SpanID()), Service: r.Service, Name: span.Name(),
+		ID: NewSpanID(span.SpanID()), Service: r.service, Name: span.Name(),
 		Start: uint64(span.StartTimestamp()), End: uint64(span.EndTimestamp()),
 		Failed: span.Status().Code() == ptrace.StatusCodeError,
 	}
 	parent := NewSpanID(span.ParentSpanID())
-	f.addTimes(seen.Start, seen.End)
-	f.Spans++
-	f.lineage.add(seen.ID, parent)
-	if parent == 0 {
-		f.Root = earlier(f.Root, &seen)
+	f.addSpan(&seen, parent == 0)
+	f.addService(r.service, seen.Start)
+	f.lineage.put(&node{id: seen.ID, call: newCallKey(r.key, span), service: r.key})
+	if parent != 0 {
+		f.lineage.put(&node{id: parent, below: newBelow(r.key, takenBy(r, span))})
 	}
-	f.First = earlier(f.First, &seen)
-	f.addService(r.Service, seen.Start)
 	f.addFault(r, span, &seen)
-	if r.Broker {
+	if r.broker {
 		f.messages.add(parent, span)
+	}
+	if r.shapes {
+		f.addShape(r, parent, span)
 	}
 	f.addSampling(span.TraceState().AsRaw())
 }
 
-// earlier returns whichever of old and seen started first, seen as a copy of
-// its own with bounded texts.
-func earlier(old, seen *Span) *Span {
-	if old != nil && !seen.before(old) {
-		return old
+func takenBy(r *Resource, span ptrace.Span) below {
+	if r.broker || span.Kind() == ptrace.SpanKindConsumer {
+		return taken
 	}
-	kept := *seen
-	kept.Service, kept.Name = bounded(seen.Service), bounded(seen.Name)
-	return &kept
+	return 0
 }
 
-func (f *Facts) addFault(r Resource, span ptrace.Span, seen *Span) {
+func (f *Facts) addSpan(seen *Span, isRoot bool) {
+	if f.Spans == 0 || seen.Start < f.Start {
+		f.Start = seen.Start
+	}
+	f.End = max(f.End, seen.End)
+	if f.Spans == 0 || seen.before(&f.first) {
+		f.first.keep(seen)
+	}
+	if isRoot && (!f.hasRoot || seen.before(&f.root)) {
+		f.root.keep(seen)
+		f.hasRoot = true
+	}
+	f.Spans++
+}
+
+// keep copies other, with bounded texts.
+func (s *Span) keep(other *Span) {
+	*s = *other
+	s.Service, s.Name = bounded(s.Service), bounded(s.Name)
+}
+
+func (f *Facts) addShape(r *Resource, parent SpanID, span ptrace.Span) {
+	if f.shape == nil {
+		f.shape = newShape()
+	}
+	f.shape.add(r.key, parent, span)
+}
+
+// Root is the span without a parent; of several the one that started first.
+// Nil until one has been seen. It belongs to the facts.
+func (f *Facts) Root() *Span {
+	if !f.hasRoot {
+		return nil
+	}
+	return &f.root
+}
+
+// First is the span that started first, nil until one has been seen. It
+// belongs to the facts.
+func (f *Facts) First() *Span {
+	if f.Spans == 0 {
+		return nil
+	}
+	return &f.first
+}
+
+func (f *Facts) addFault(r *Resource, span ptrace.Span, seen *Span) {
 	if !seen.Failed {
 		return
 	}
 	fault := &f.Error
-	if r.Broker && isUnroutable(span) {
+	if r.broker && isUnroutable(span) {
 		fault = &f.Unroutable
 	}
 	if *fault != nil && !seen.before(&(*fault).Span) {
 		return
 	}
-	kept := Fault{Span: *seen, Message: bounded(span.Status().Message())}
-	kept.Service, kept.Name = bounded(seen.Service), bounded(seen.Name)
-	*fault = &kept
-}
-
-func (f *Facts) addTimes(start, end uint64) {
-	if f.Spans == 0 || start < f.Start {
-		f.Start = start
-	}
-	f.End = max(f.End, end)
+	kept := &Fault{Message: bounded(span.Status().Message())}
+	kept.keep(seen)
+	*fault = kept
 }
 
 // addService keeps the maxServices services that started first. Which ones
 // those are does not depend on the order: whatever is pushed out started later
 // than all that stay, and can only come back with an earlier start.
 func (f *Facts) addService(name string, start uint64) {
-	name = bounded(name)
 	for i := range f.Services {
 		if f.Services[i].Name == name {
 			if start < f.Services[i].Start {
@@ -180,6 +233,7 @@ func (f *Facts) addService(name string, start uint64) {
 	}
 	s := Service{Name: name, Start: start}
 	if len(f.Services) < maxServices {
+		f.growServices()
 		f.Services = append(f.Services, s)
 	} else if last := maxServices - 1; s.before(f.Services[last]) {
 		f.Services[last] = s
@@ -187,6 +241,25 @@ func (f *Facts) addService(name string, start uint64) {
 		return
 	}
 	f.settle(len(f.Services) - 1)
+}
+
+// Path is Services for somebody who keeps it longer than the facts. Neither may
+// be changed then.
+func (f *Facts) Path() []Service {
+	if cap(f.Services) <= len(f.firstService) {
+		return slices.Clone(f.Services)
+	}
+	return f.Services
+}
+
+// growServices makes room for one more: a path has one stop or several.
+func (f *Facts) growServices() {
+	switch n := len(f.Services); {
+	case n == 0 && f.Services == nil:
+		f.Services = f.firstService[:0]
+	case n == cap(f.Services):
+		f.Services = append(make([]Service, 0, max(4, 2*n)), f.Services...)
+	}
 }
 
 // settle moves service i forward to its place in the order.
@@ -206,16 +279,20 @@ func (s Service) before(other Service) bool {
 // Merge adds what other knows of the same trace. Other must not be used later:
 // f may share its memory.
 func (f *Facts) Merge(other *Facts) {
-	if other.Spans > 0 {
-		f.addTimes(other.Start, other.End)
+	if other.Spans == 0 {
+		f.Held.Merge(&other.Held)
+		return
 	}
-	f.Spans += other.Spans
+	spans := f.Spans + other.Spans
+	f.addSpan(&other.first, false)
+	if other.hasRoot {
+		f.addSpan(&other.root, true)
+	}
+	f.Spans, f.Start, f.End = spans, min(f.Start, other.Start), max(f.End, other.End)
 	f.Held.Merge(&other.Held)
 	for _, s := range other.Services {
 		f.addService(s.Name, s.Start)
 	}
-	f.Root = earliest(f.Root, other.Root)
-	f.First = earliest(f.First, other.First)
 	f.Error = earliestFault(f.Error, other.Error)
 	f.Unroutable = earliestFault(f.Unroutable, other.Unroutable)
 	if other.HasRandomness {
@@ -226,13 +303,17 @@ func (f *Facts) Merge(other *Facts) {
 	}
 	f.lineage.merge(&other.lineage)
 	f.messages.merge(other.messages)
+	f.mergeShape(other.shape)
 }
 
-func earliest(a, b *Span) *Span {
-	if a == nil || b != nil && b.before(a) {
-		return b
+func (f *Facts) mergeShape(other *shape) {
+	switch {
+	case other == nil:
+	case f.shape == nil:
+		f.shape = other
+	default:
+		f.shape.merge(other)
 	}
-	return a
 }
 
 func earliestFault(a, b *Fault) *Fault {
@@ -242,14 +323,19 @@ func earliestFault(a, b *Fault) *Fault {
 	return a
 }
 
-// MissingParents is how many spans are named as a parent and have not been seen.
-func (f *Facts) MissingParents() int { return f.lineage.missing.len() }
+// MissingParents is how many spans are named as a parent and have not been
+// seen; 0 if the trace has more than MaxIDs spans.
+func (f *Facts) MissingParents() int { return f.lineage.missing }
 
 // OpenMessages is how many published messages wait in a queue.
 func (f *Facts) OpenMessages() int { return f.messages.open() }
 
 // OpenQueue names a queue in which a message waits; "" if none does.
 func (f *Facts) OpenQueue() string { return f.messages.openQueue() }
+
+// DeadLettered returns the queue in which a message died and the dead-letter
+// queue in which it ended, if one did.
+func (f *Facts) DeadLettered() (from, to string, ok bool) { return f.messages.deadLettered() }
 
 // Duration is the time from the earliest start to the latest end, in
 // nanoseconds; 0 if clocks ran backwards.
@@ -262,14 +348,16 @@ func (f *Facts) Duration() uint64 {
 
 // Size estimates the bytes of memory the facts take.
 func (f *Facts) Size() int64 {
-	const fixed, perSpan, perService = 220, 80, 24
-	n := int64(fixed + perService*cap(f.Services))
-	for _, s := range []*Span{f.Root, f.First} {
-		if s != nil {
-			n += perSpan
+	n := int64(unsafe.Sizeof(*f)) + int64(len(f.first.Name))
+	if cap(f.Services) > len(f.firstService) {
+		n += int64(cap(f.Services)) * int64(unsafe.Sizeof(Service{}))
+	}
+	for _, fault := range []*Fault{f.Error, f.Unroutable} {
+		if fault != nil {
+			n += int64(unsafe.Sizeof(*fault)) + int64(len(fault.Name)+len(fault.Message))
 		}
 	}
-	return n + f.lineage.size() + f.messages.size()
+	return n + f.lineage.size() + f.messages.size() + f.shape.size()
 }
 
 // bounded cuts s to maxText bytes; what is cut no longer holds the whole.

@@ -59,21 +59,26 @@ func delivered(queue string, attempt int64, dead ...string) spanOption {
 }
 
 var (
-	app    = Resource{Service: "gateway"}
-	broker = Resource{Service: "rabbitmq", Broker: true}
+	app    = newResource("gateway", false)
+	broker = newResource("rabbitmq", true)
 )
+
+func newResource(service string, isBroker bool) *Resource {
+	r := NewResource(service, isBroker, true)
+	return &r
+}
 
 func TestAParentIsMissingUntilItIsSeen(t *testing.T) {
 	var f Facts
 	f.Add(app, newSpan(3, 2))
 	f.Add(app, newSpan(4, 2))
 	require.Equal(t, 1, f.MissingParents())
-	require.Nil(t, f.Root)
+	require.Nil(t, f.Root())
 	f.Add(app, newSpan(2, 1))
 	require.Equal(t, 1, f.MissingParents())
 	f.Add(app, newSpan(1, 0))
 	require.Zero(t, f.MissingParents())
-	require.Equal(t, "span 1", f.Root.Name)
+	require.Equal(t, "span 1", f.Root().Name)
 }
 
 func TestAMessageIsOpenUntilItsFirstDelivery(t *testing.T) {
@@ -153,6 +158,9 @@ type observed struct {
 	Missing, Open     int
 	Queue             string
 	Randomness        uint64
+	Shape             uint64
+	Calls             map[CallKey]Calls
+	DeadFrom, DeadTo  string
 }
 
 func gather(rnd *rand.Rand, add []func(*Facts), shuffle bool) observed {
@@ -170,9 +178,16 @@ func gather(rnd *rand.Rand, add []func(*Facts), shuffle bool) observed {
 	for _, p := range parts {
 		f.Merge(p)
 	}
+	calls := map[CallKey]Calls{}
+	for c := range f.Calls {
+		sum := calls[c.Key]
+		calls[c.Key] = Calls{c.Key, sum.Seen + c.Seen, sum.Answered + c.Answered}
+	}
+	from, to, _ := f.DeadLettered()
 	return observed{
-		f.Spans, f.Start, f.End, f.Root, f.First, f.Error, f.Unroutable, f.Services,
+		f.Spans, f.Start, f.End, f.Root(), f.First(), f.Error, f.Unroutable, f.Services,
 		f.MissingParents(), f.OpenMessages(), f.OpenQueue(), f.Randomness,
+		f.Shape(), calls, from, to,
 	}
 }
 
@@ -180,7 +195,7 @@ func randomTrace(rnd *rand.Rand) []func(*Facts) {
 	services := 1 + rnd.IntN(2*maxServices)
 	var add []func(*Facts)
 	for range 1 + rnd.IntN(120) {
-		resource := Resource{Service: fmt.Sprint("service-", rnd.IntN(services)), Broker: rnd.IntN(3) == 0}
+		isBroker := rnd.IntN(3) == 0
 		span := newSpan(byte(rnd.IntN(100)), byte(rnd.IntN(100)))
 		span.SetStartTimestamp(pcommon.Timestamp(rnd.IntN(50)))
 		span.SetEndTimestamp(pcommon.Timestamp(rnd.IntN(100)))
@@ -200,7 +215,8 @@ func randomTrace(rnd *rand.Rand) []func(*Facts) {
 		span.SetSpanID(NewSpanIDBytes(rnd.Uint64N(1000)))
 		span.SetName(span.SpanID().String())
 		span.Status().SetMessage(span.SpanID().String())
-		resource.Service = fmt.Sprint("service-", NewSpanID(span.SpanID())%SpanID(services))
+		span.SetKind(ptrace.SpanKind(NewSpanID(span.SpanID()) % 6))
+		resource := newResource(fmt.Sprint("service-", NewSpanID(span.SpanID())%SpanID(services)), isBroker)
 		add = append(add, func(f *Facts) { f.Add(resource, span) })
 	}
 	return add
@@ -218,10 +234,10 @@ func TestFactsStayBoundedWhateverAStrangerSends(t *testing.T) {
 		span := newSpan(1, 0, failed)
 		span.SetName(huge)
 		span.Status().SetMessage(huge)
-		f.Add(Resource{Service: fmt.Sprint(i, huge)}, span)
+		f.Add(newResource(fmt.Sprint(i, huge), false), span)
 	}
 	require.Len(t, f.Services, maxServices)
-	require.LessOrEqual(t, len(f.Root.Name), maxText)
+	require.LessOrEqual(t, len(f.Root().Name), maxText)
 	require.LessOrEqual(t, len(f.Error.Message), maxText)
 	require.Less(t, f.Size(), int64(8192))
 }
@@ -233,7 +249,7 @@ func TestClocksThatRanBackwardsGiveNoDuration(t *testing.T) {
 	span.SetEndTimestamp(1000)
 	f.Add(app, span)
 	require.Zero(t, f.Duration())
-	require.Zero(t, f.Root.Duration())
+	require.Zero(t, f.Root().Duration())
 }
 
 func BenchmarkLineage(b *testing.B) {
@@ -243,7 +259,8 @@ func BenchmarkLineage(b *testing.B) {
 			for b.Loop() {
 				var l lineage
 				for i := range n {
-					l.add(SpanID(i+1), SpanID(i))
+					l.put(&node{id: SpanID(i + 1), service: 1})
+					l.put(&node{id: SpanID(i), below: newBelow(1, 0)})
 				}
 			}
 		})

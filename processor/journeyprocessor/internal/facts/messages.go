@@ -3,6 +3,7 @@ package facts
 import (
 	"cmp"
 	"slices"
+	"unsafe"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -17,10 +18,20 @@ const (
 	attrQueue            = "amqp.queue"
 	attrAttempt          = "amqp.delivery.attempt"
 	attrDeadLetterQueues = "amqp.dead_letter.queues"
-	attrMessageID        = "messaging.message.id"
-	attrErrorType        = "error.type"
-	unroutable           = "unroutable"
+	attrDeadLetterQueue  = "amqp.dead_letter.queue"
+	attrDeadLetterReason = "amqp.dead_letter.reason"
+	eventDeadLetter      = "dead_letter"
+	// expired is the reason of a death by the queue's or message's time to live.
+	expired       = "expired"
+	attrMessageID = "messaging.message.id"
+	attrErrorType = "error.type"
+	unroutable    = "unroutable"
 )
+
+// maxMessages is how many messages of a trace are told apart, with queue and
+// id. Of more, those first in order stay: always the same ones. The others are
+// not waited for.
+const maxMessages = 1024
 
 // messages counts what the broker saw: a publish opens a message in every
 // queue it was routed to, and a delivery closes it. Counts, not a state, so
@@ -37,6 +48,13 @@ type message struct {
 	// marks every message so, also one that was never delivered), or it was
 	// delivered from another queue that this one dead-lettered it to.
 	left bool
+	// died says that this queue has dead-lettered it.
+	died bool
+	// delivered is when it was last delivered from the queue, and dead when it
+	// was last delivered from it as from a dead-letter queue, having died in
+	// deadFrom; ns since the Unix epoch, 0 for never.
+	delivered, dead uint64
+	deadFrom        string
 }
 
 // messageKey is a message in a queue. Parent is the span that published it:
@@ -58,20 +76,48 @@ func (m *messages) add(parent SpanID, span ptrace.Span) {
 		m.each(key, queues, func(one *message) { one.published++ })
 		return
 	}
-	queue, ok := attributes.Get(attrQueue)
-	if !ok {
-		return
+	if queue, ok := attributes.Get(attrQueue); ok {
+		key.queue = bounded(queue.AsString())
+		m.addDelivery(key, span)
 	}
-	key.queue = bounded(queue.AsString())
-	one := m.at(key)
-	if attempt, ok := attributes.Get(attrAttempt); !ok || attempt.Int() == 0 {
-		one.first++
+}
+
+func (m *messages) addDelivery(key messageKey, span ptrace.Span) {
+	at := uint64(span.EndTimestamp())
+	one := message{delivered: at}
+	if attempt, ok := span.Attributes().Get(attrAttempt); !ok || attempt.Int() == 0 {
+		one.first = 1
 	} else {
 		one.left = true
 	}
-	if dead, ok := attributes.Get(attrDeadLetterQueues); ok {
-		m.each(key, dead, func(one *message) { one.left = true })
+	if queues, ok := span.Attributes().Get(attrDeadLetterQueues); ok {
+		m.each(key, queues, func(gave *message) { gave.left, gave.died = true, true })
+		from, reason := latestDeath(span.Events())
+		if from != "" && reason != expired && !contains(queues, key.queue) {
+			one.dead, one.deadFrom = at, from
+		}
 	}
+	if have := m.at(key); have != nil {
+		have.join(&one)
+	}
+}
+
+// latestDeath returns the queue that gave the message up last, and why: the
+// broker writes the latest first. An expiry is how queues delay and retry.
+func latestDeath(events ptrace.SpanEventSlice) (queue, reason string) {
+	for _, event := range events.All() {
+		if event.Name() != eventDeadLetter {
+			continue
+		}
+		if v, ok := event.Attributes().Get(attrDeadLetterQueue); ok {
+			queue = bounded(v.AsString())
+		}
+		if v, ok := event.Attributes().Get(attrDeadLetterReason); ok {
+			reason = bounded(v.AsString())
+		}
+		return queue, reason
+	}
+	return "", ""
 }
 
 // each calls f with the message in every one of the queues.
@@ -81,16 +127,37 @@ func (m *messages) each(key messageKey, queues pcommon.Value, f func(*message)) 
 	}
 	for _, q := range queues.Slice().All() {
 		key.queue = bounded(q.AsString())
-		f(m.at(key))
+		if one := m.at(key); one != nil {
+			f(one)
+		}
 	}
 }
 
-// at finds or makes the message; it is valid until the next call.
+func contains(queues pcommon.Value, queue string) bool {
+	if queues.Type() != pcommon.ValueTypeSlice {
+		return false
+	}
+	for _, q := range queues.Slice().All() {
+		if q.AsString() == queue {
+			return true
+		}
+	}
+	return false
+}
+
+// at finds or makes the message; it is valid until the next call. It is nil if
+// there are too many.
 func (m *messages) at(key messageKey) *message {
 	i, found := slices.BinarySearchFunc(*m, key, func(one message, k messageKey) int { return one.key.compare(k) })
-	if !found {
-		*m = slices.Insert(*m, i, message{key: key})
+	switch {
+	case found:
+		return &(*m)[i]
+	case i == maxMessages:
+		return nil
+	case len(*m) == maxMessages:
+		*m = (*m)[:maxMessages-1]
 	}
+	*m = slices.Insert(*m, i, message{key: key})
 	return &(*m)[i]
 }
 
@@ -103,11 +170,22 @@ func (m *messages) merge(other messages) {
 		*m = other
 		return
 	}
-	for _, o := range other {
-		one := m.at(o.key)
-		one.published += o.published
-		one.first += o.first
-		one.left = one.left || o.left
+	for i := range other {
+		if one := m.at(other[i].key); one != nil {
+			one.join(&other[i])
+		}
+	}
+}
+
+// join adds what other knows of the same message in the same queue.
+func (m *message) join(other *message) {
+	m.published += other.published
+	m.first += other.first
+	m.left = m.left || other.left
+	m.died = m.died || other.died
+	m.delivered = max(m.delivered, other.delivered)
+	if other.dead > m.dead || other.dead == m.dead && other.deadFrom > m.deadFrom {
+		m.dead, m.deadFrom = other.dead, other.deadFrom
 	}
 }
 
@@ -138,8 +216,41 @@ func (m messages) openQueue() string {
 	return ""
 }
 
-// size estimates bytes of memory.
-func (m messages) size() int64 { return int64(56 * cap(m)) }
+// deadLettered returns the first message that ended in a dead-letter queue:
+// where it died and where it went. One that was later delivered from a queue
+// it had died in has been taken back.
+func (m messages) deadLettered() (from, to string, ok bool) {
+	for i := range m {
+		if m[i].dead > 0 && !m.takenBack(&m[i]) {
+			return m[i].deadFrom, m[i].key.queue, true
+		}
+	}
+	return "", "", false
+}
+
+func (m messages) takenBack(dead *message) bool {
+	for i := range m {
+		if m[i].died && m[i].delivered > dead.dead && m[i].key.isSameMessage(dead.key) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSameMessage says that both are about one message: a message id follows it
+// even when it is published again, below another span.
+func (k messageKey) isSameMessage(other messageKey) bool {
+	return k.id == other.id && (k.id != "" || k.parent == other.parent)
+}
+
+// size estimates bytes of memory, texts included.
+func (m messages) size() int64 {
+	n := int64(cap(m)) * int64(unsafe.Sizeof(message{}))
+	for i := range m {
+		n += int64(len(m[i].key.queue) + len(m[i].key.id) + len(m[i].deadFrom))
+	}
+	return n
+}
 
 func isUnroutable(span ptrace.Span) bool {
 	v, ok := span.Attributes().Get(attrErrorType)

@@ -11,8 +11,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-func someSpan() (ptrace.Span, pcommon.Map) {
-	resource := pcommon.NewMap()
+func someSpan() (ptrace.Span, ptrace.ResourceSpans) {
+	rs := ptrace.NewResourceSpans()
+	resource := rs.Resource().Attributes()
 	resource.PutStr("service.name", "stock")
 	resource.PutStr("deployment.environment.name", "prod")
 	span := ptrace.NewSpan()
@@ -21,7 +22,7 @@ func someSpan() (ptrace.Span, pcommon.Map) {
 	span.Status().SetCode(ptrace.StatusCodeError)
 	span.Attributes().PutInt("http.response.status_code", 500)
 	span.Attributes().PutStr("tenant", "a")
-	return span, resource
+	return span, rs
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -36,6 +36,7 @@ type TelemetryBuilder struct {
 	ProcessorJourneyBufferBytes          metric.Int64ObservableGauge
 	ProcessorJourneyBufferLimitBytes     metric.Int64ObservableGauge
 	ProcessorJourneyBufferResidentBytes  metric.Int64ObservableGauge
+	ProcessorJourneyConditionErrors      metric.Int64Counter
 	ProcessorJourneyDuration             metric.Float64Histogram
 	ProcessorJourneyEarlyDecisions       metric.Int64Counter
 	ProcessorJourneyInvalidSpans         metric.Int64Counter
@@ -59,6 +60,8 @@ type TelemetryBuilder struct {
 	ProcessorJourneyOverloadLevel        metric.Int64ObservableGauge
 	ProcessorJourneyParkedParcels        metric.Int64Counter
 	ProcessorJourneyReleaseRetries       metric.Int64Counter
+	ProcessorJourneyShapes               metric.Int64ObservableGauge
+	ProcessorJourneyShapesUntracked      metric.Int64ObservableCounter
 	ProcessorJourneySpanBytesKept        metric.Int64Counter
 	ProcessorJourneySpanBytesReceived    metric.Int64Counter
 	ProcessorJourneySpansDropped         metric.Int64Counter
@@ -251,6 +254,36 @@ func (builder *TelemetryBuilder) RegisterProcessorJourneyOverloadLevelCallback(c
 	return nil
 }
 
+// RegisterProcessorJourneyShapesCallback sets callback for observable ProcessorJourneyShapes metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyShapesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyShapes, obs: o})
+		return nil
+	}, builder.ProcessorJourneyShapes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneyShapesUntrackedCallback sets callback for observable ProcessorJourneyShapesUntracked metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyShapesUntrackedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyShapesUntracked, obs: o})
+		return nil
+	}, builder.ProcessorJourneyShapesUntracked)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorJourneySpansPendingCallback sets callback for observable ProcessorJourneySpansPending metric.
 func (builder *TelemetryBuilder) RegisterProcessorJourneySpansPendingCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -380,6 +413,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_journey_buffer_resident_bytes",
 		metric.WithDescription("Physical memory that waiting records hold outside of the Go heap, with the gaps between them. [Development]"),
 		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyConditionErrors, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_condition_errors",
+		metric.WithDescription("Evaluations of an OTTL condition that failed. The condition then does not hold; the first failure of each is logged. [Development]"),
+		metric.WithUnit("{evaluation}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyDuration, err = builder.meter.Float64Histogram(
@@ -519,6 +558,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_journey_release_retries",
 		metric.WithDescription("Batches that were offered to the next component again after it had refused them for now. [Development]"),
 		metric.WithUnit("{batch}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyShapes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_journey_shapes",
+		metric.WithDescription("Shapes of journeys that `first_of_shape` tells apart at the moment. [Development]"),
+		metric.WithUnit("{shape}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyShapesUntracked, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_journey_shapes_untracked",
+		metric.WithDescription("Journeys of a new shape that `first_of_shape` did not match because `sampling.shapes.max` shapes were known already. [Development]"),
+		metric.WithUnit("{journey}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneySpanBytesKept, err = builder.meter.Int64Counter(

@@ -39,6 +39,9 @@ func (p *Policy) outcome(f *facts.Facts, steps []Step, ending Ending) (Outcome, 
 	if f.Unroutable != nil {
 		return Incomplete, fmt.Sprintf("a message was unroutable: %q", f.Unroutable.Name)
 	}
+	if from, to, ok := f.DeadLettered(); ok && p.Outcomes.DeadLetteredIsIncomplete {
+		return Incomplete, fmt.Sprintf("a message was dead-lettered from %q to %q", from, to)
+	}
 	if ending == Early {
 		return OK, ""
 	}
@@ -50,20 +53,35 @@ func (p *Policy) outcome(f *facts.Facts, steps []Step, ending Ending) (Outcome, 
 			return Incomplete, fmt.Sprintf("step %q is missing", steps[i].Name)
 		}
 	}
-	if f.Root == nil && f.Spans > 0 && p.Outcomes.RootlessIsIncomplete {
+	if f.Root() == nil && f.Spans > 0 && p.Outcomes.RootlessIsIncomplete {
 		return Incomplete, "the root span is missing"
 	}
 	return OK, ""
 }
 
+// fault says in words what makes the journey an error; "" if nothing does.
 func (p *Policy) fault(f *facts.Facts) string {
-	switch {
-	case p.Outcomes.ErrorOnRootOnly && f.Root != nil && f.Root.Failed:
-		return fmt.Sprintf("root span %q of %q failed", f.Root.Name, f.Root.Service)
-	case !p.Outcomes.ErrorOnRootOnly && f.Error != nil && f.Error.Message != "":
-		return fmt.Sprintf("%q of %q failed: %s", f.Error.Name, f.Error.Service, f.Error.Message)
-	case !p.Outcomes.ErrorOnRootOnly && f.Error != nil:
-		return fmt.Sprintf("%q of %q failed", f.Error.Name, f.Error.Service)
+	switch p.Outcomes.ErrorOn {
+	case ErrorOnRootSpan:
+		if root := f.Root(); root != nil && root.Failed {
+			return fmt.Sprintf("root span %q of %q failed", root.Name, root.Service)
+		}
+	case ErrorOnCondition:
+		if f.Held.Has(p.Outcomes.Condition) {
+			return fmt.Sprintf("a span fulfils outcome::condition (%s)", p.Outcomes.Described)
+		}
+	case ErrorOnAnySpan:
+		if f.Error != nil {
+			return failure(f.Error)
+		}
 	}
 	return ""
+}
+
+func failure(fault *facts.Fault) string {
+	words := fmt.Sprintf("%q of %q failed", fault.Name, fault.Service)
+	if fault.Message != "" {
+		words += ": " + fault.Message
+	}
+	return words
 }

@@ -1,9 +1,11 @@
 // Package policy names a journey, says how it ended, when it is finished, and
-// whether it is kept. All of it is a function of the trace's facts and of what
-// the user configured: no clock, no state, no pipeline.
+// whether it is kept. All of it is a function of the trace's facts, of what the
+// user configured, and of what was learned from earlier journeys, which is
+// passed in: no clock, no pipeline.
 package policy
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
@@ -18,9 +20,12 @@ import (
 // is in use, and may then be used by any number of goroutines.
 type Policy struct {
 	Journeys []Journey // the first whose match has held gives the name
-	Waits    Waits
+	Waits    Waits     // of journeys that have none of their own
 	Outcomes Outcomes
 	Rules    []Rule // the first that matches is final
+	// UsesShapes says that a rule asks for the shape, which facts gather only
+	// then. NewLearned sets it.
+	UsesShapes bool
 }
 
 // Journey is a named journey.
@@ -28,6 +33,7 @@ type Journey struct {
 	Name  string
 	Match match.Index
 	Steps []Step
+	Waits Waits
 }
 
 // Step is a part of a journey without which it is incomplete.
@@ -44,9 +50,25 @@ type Waits struct {
 
 // Outcomes says what makes a journey an error and what makes it incomplete.
 type Outcomes struct {
-	ErrorOnRootOnly      bool
-	RootlessIsIncomplete bool
+	ErrorOn ErrorOn
+	// Condition is what a span fulfils that makes its journey an error, and
+	// Described how the user wrote it; with ErrorOnCondition.
+	Condition match.Index
+	Described string
+
+	RootlessIsIncomplete     bool
+	DeadLetteredIsIncomplete bool
 }
+
+// ErrorOn is what makes a journey an error.
+type ErrorOn uint8
+
+// The error status of any span, that of the root span, or a condition.
+const (
+	ErrorOnAnySpan ErrorOn = iota
+	ErrorOnRootSpan
+	ErrorOnCondition
+)
 
 // Rule is one line of the sampling rules.
 type Rule struct {
@@ -55,15 +77,6 @@ type Rule struct {
 	Threshold sampling.Threshold // of the probability with which it keeps
 	// Sampled is the reason a journey is given that this rule samples.
 	Sampled string
-}
-
-// When holds if all that is set in it holds.
-type When struct {
-	Outcome    *Outcome
-	Journey    string
-	SlowerThan time.Duration // the root span
-	LongerThan time.Duration // everything, from first start to last end
-	Match      *match.Index
 }
 
 // Ending is how a trace came to be decided.
@@ -104,14 +117,15 @@ const NoRuleName = "no rule"
 // decided to drop it.
 var unmatched = Rule{Name: NoRuleName, Threshold: sampling.AlwaysSampleThreshold, Sampled: "no rule matches"}
 
-// Decide decides about the trace id with the given facts.
-func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decision {
+// Decide decides about the trace id with the given facts, by what has been
+// learned until now. The caller adds this journey to it afterwards.
+func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending, learned *Learned, now time.Time) Decision {
 	journey := p.journey(f)
 	d := Decision{Journey: journey.Name, Steps: journey.Steps, Reached: reached(f, journey.Steps)}
 	d.Complete = d.Reached == len(d.Steps) && IsWhole(f)
 	d.Outcome, d.Why = p.outcome(f, journey.Steps, ending)
 
-	rule, index, reason := p.rule(f, &d)
+	rule, index, reason := p.rule(&asking{facts: f, decision: &d, ending: ending, learned: learned, now: now})
 	d.Rule, d.RuleIndex = rule.Name, index
 	d.Threshold, d.Probability = rule.Threshold, rule.Threshold.Probability()
 	d.MustKeep = index != NoRule && rule.Threshold == sampling.AlwaysSampleThreshold
@@ -130,53 +144,25 @@ func (p *Policy) Decide(id pcommon.TraceID, f *facts.Facts, ending Ending) Decis
 // journey finds the name. Without a match it is "<root service> <root span>",
 // or the same of the earliest span while there is no root.
 func (p *Policy) journey(f *facts.Facts) Journey {
-	for i := range p.Journeys {
-		if f.Held.Has(p.Journeys[i].Match) {
-			return p.Journeys[i]
-		}
+	if j := p.named(f); j != nil {
+		return *j
 	}
-	switch {
-	case f.Root != nil:
-		return Journey{Name: f.Root.Service + " " + f.Root.Name}
-	case f.First != nil:
-		return Journey{Name: f.First.Service + " " + f.First.Name}
+	if span := cmp.Or(f.Root(), f.First()); span != nil {
+		return Journey{Name: span.Service + " " + span.Name}
 	}
 	return Journey{Name: "no spans"}
 }
 
 // rule returns the first rule that matches, and a reason if it has one that is
 // better than the rule's own.
-func (p *Policy) rule(f *facts.Facts, d *Decision) (rule *Rule, index int, reason string) {
+func (p *Policy) rule(a *asking) (rule *Rule, index int, reason string) {
 	for i := range p.Rules {
-		if ok, reason := p.Rules[i].When.holds(f, d); ok {
+		if ok, reason := p.Rules[i].When.holds(a); ok {
 			return &p.Rules[i], i, reason
 		}
 	}
 	return &unmatched, NoRule, ""
 }
-
-func (w *When) holds(f *facts.Facts, d *Decision) (ok bool, reason string) {
-	if w.Outcome != nil && d.Outcome != *w.Outcome ||
-		w.Journey != "" && d.Journey != w.Journey ||
-		w.Match != nil && !f.Held.Has(*w.Match) {
-		return false, ""
-	}
-	if w.SlowerThan > 0 {
-		if f.Root == nil || time.Duration(f.Root.Duration()) <= w.SlowerThan {
-			return false, ""
-		}
-		reason = "root span took " + round(f.Root.Duration()) + ", slower than " + w.SlowerThan.String()
-	}
-	if w.LongerThan > 0 {
-		if time.Duration(f.Duration()) <= w.LongerThan {
-			return false, ""
-		}
-		reason = "lasted " + round(f.Duration()) + ", longer than " + w.LongerThan.String()
-	}
-	return true, reason
-}
-
-func round(ns uint64) string { return time.Duration(ns).Round(time.Millisecond).String() }
 
 // reached counts the steps that have been reached.
 func reached(f *facts.Facts, steps []Step) int {

@@ -22,11 +22,21 @@ func traceFacts(took time.Duration, change func(*facts.Facts)) *facts.Facts {
 	span.SetStartTimestamp(1000)
 	span.SetEndTimestamp(pcommon.Timestamp(1000 + took))
 	f := &facts.Facts{}
-	f.Add(facts.Resource{Service: "gateway"}, span)
+	f.Add(resource("gateway", false), span)
 	if change != nil {
 		change(f)
 	}
 	return f
+}
+
+func resource(service string, broker bool) *facts.Resource {
+	r := facts.NewResource(service, broker, true)
+	return &r
+}
+
+// decide decides with nothing learned.
+func decide(p *Policy, id pcommon.TraceID, f *facts.Facts, ending Ending) Decision {
+	return p.Decide(id, f, ending, p.NewLearned(Percentiles{MinJourneys: 1, Window: time.Minute, MaxNames: 10}, 10), time.Unix(1000, 0))
 }
 
 func child(parent byte, change func(ptrace.Span)) func(*facts.Facts) {
@@ -40,7 +50,7 @@ func child(parent byte, change func(ptrace.Span)) func(*facts.Facts) {
 		if change != nil {
 			change(span)
 		}
-		f.Add(facts.Resource{Service: "stock", Broker: true}, span)
+		f.Add(resource("stock", true), span)
 	}
 }
 
@@ -54,7 +64,7 @@ var waits = Waits{Quiet: time.Second, Missing: 10 * time.Second, Message: time.M
 
 func TestTheWaitDependsOnWhatIsMissing(t *testing.T) {
 	first := time.Unix(1000, 0)
-	journey := Journey{Name: "a", Match: 0, Steps: []Step{{Name: "s", Match: 1}}}
+	journey := Journey{Name: "a", Match: 0, Steps: []Step{{Name: "s", Match: 1}}, Waits: waits}
 	named := func(f *facts.Facts) { f.Held.Set(0) }
 	for _, test := range []struct {
 		name string
@@ -74,7 +84,7 @@ func TestTheWaitDependsOnWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := Policy{Journeys: []Journey{journey}, Waits: waits}
-			require.Equal(t, test.want, p.Deadline(test.f, first, first.Add(test.last)).Sub(first))
+			require.Equal(t, test.want, p.Deadline(test.f, &Learned{}, first, first.Add(test.last)).Sub(first))
 		})
 	}
 }
@@ -94,7 +104,7 @@ func TestTheOutcomeAndItsReason(t *testing.T) {
 	}{
 		{"ok", traceFacts(0, nil), strict, Waited, OK, ""},
 		{"an error anywhere", traceFacts(0, child(1, failing)), strict, Waited, Error, `"work" of "stock" failed`},
-		{"an error not on the root", traceFacts(0, child(1, failing)), Outcomes{ErrorOnRootOnly: true}, Waited, OK, ""},
+		{"an error not on the root", traceFacts(0, child(1, failing)), Outcomes{ErrorOn: ErrorOnRootSpan}, Waited, OK, ""},
 		{"an error goes before a missing step", traceFacts(0, func(f *facts.Facts) { named(f); child(1, failing)(f) }), strict, Waited, Error, `"work" of "stock" failed`},
 		{"unroutable", traceFacts(0, child(1, unroutable)), strict, Waited, Incomplete, `a message was unroutable: "work"`},
 		{"unroutable is known early", traceFacts(0, child(1, unroutable)), strict, Early, Incomplete, `a message was unroutable: "work"`},
@@ -111,7 +121,7 @@ func TestTheOutcomeAndItsReason(t *testing.T) {
 				Journeys: steps, Outcomes: test.outcomes,
 				Rules: []Rule{{Name: "ok", When: When{Outcome: &[]Outcome{OK}[0]}}, {Name: "rest", When: When{Outcome: &test.want}, Sampled: "rest"}},
 			}
-			d := p.Decide(pcommon.TraceID{1}, test.f, test.ending)
+			d := decide(&p, pcommon.TraceID{1}, test.f, test.ending)
 			require.Equal(t, test.want, d.Outcome)
 			if test.why != "" {
 				require.Equal(t, test.why, d.Reason)
@@ -132,20 +142,20 @@ func TestARuleHoldsIfAllThatIsSetInItHolds(t *testing.T) {
 		reason string
 	}{
 		{"nothing is set", When{}, true, "sampled"},
-		{"slower", When{SlowerThan: time.Second}, true, "root span took 1.1s, slower than 1s"},
-		{"as slow", When{SlowerThan: 1100 * time.Millisecond}, false, ""},
-		{"longer", When{LongerThan: 4 * time.Minute}, true, "lasted 5m0s, longer than 4m0s"},
-		{"shorter", When{LongerThan: 6 * time.Minute}, false, ""},
+		{"slower", When{SlowerThan: Limit{Fixed: time.Second}}, true, "root span took 1.1s, slower than 1s"},
+		{"as slow", When{SlowerThan: Limit{Fixed: 1100 * time.Millisecond}}, false, ""},
+		{"longer", When{LongerThan: Limit{Fixed: 4 * time.Minute}}, true, "lasted 5m0s, longer than 4m0s"},
+		{"shorter", When{LongerThan: Limit{Fixed: 6 * time.Minute}}, false, ""},
 		{"journey", When{Journey: "gateway GET /"}, true, "sampled"},
 		{"another journey", When{Journey: "checkout"}, false, ""},
 		{"match", When{Match: &index}, true, "sampled"},
 		{"another match", When{Match: &other}, false, ""},
 		{"outcome", When{Outcome: &incomplete}, false, ""},
-		{"all but one", When{Match: &index, SlowerThan: time.Second, Outcome: &incomplete}, false, ""},
+		{"all but one", When{Match: &index, SlowerThan: Limit{Fixed: time.Second}, Outcome: &incomplete}, false, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := Policy{Rules: []Rule{{Name: "tested", When: test.when, Threshold: sampling.NeverSampleThreshold, Sampled: "sampled"}}}
-			d := p.Decide(pcommon.TraceID{15: 0xff}, slow, Waited)
+			d := decide(&p, pcommon.TraceID{15: 0xff}, slow, Waited)
 			require.Equal(t, !test.holds, d.Kept)
 			if test.holds {
 				require.Equal(t, "tested", d.Rule)
@@ -160,8 +170,8 @@ func TestARuleHoldsIfAllThatIsSetInItHolds(t *testing.T) {
 func TestARootlessJourneyIsNeverSlow(t *testing.T) {
 	f := &facts.Facts{}
 	child(1, nil)(f)
-	p := Policy{Rules: []Rule{{Name: "slow", When: When{SlowerThan: time.Nanosecond}}}}
-	d := p.Decide(pcommon.TraceID{1}, f, Waited)
+	p := Policy{Rules: []Rule{{Name: "slow", When: When{SlowerThan: Limit{Fixed: time.Nanosecond}}}}}
+	d := decide(&p, pcommon.TraceID{1}, f, Waited)
 	require.Equal(t, "no rule", d.Rule)
 	require.Equal(t, "stock work", d.Journey, "named by its earliest span")
 	require.False(t, d.Complete)

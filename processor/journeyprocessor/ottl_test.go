@@ -1,0 +1,112 @@
+package journeyprocessor
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
+)
+
+// heldBy says whether the only span of the batch fulfils the match, and how
+// often a condition failed on the way.
+func heldBy(t *testing.T, c MatchConfig, td ptrace.Traces) (held bool, failures int64) {
+	t.Helper()
+	require.NoError(t, c.Validate())
+	var failed atomic.Int64
+	condition, err := c.compile(func(string, error) { failed.Add(1) })
+	require.NoError(t, err)
+	var set match.Set
+	var candidates match.Candidates
+	var bits match.Bits
+	i := set.Add(condition)
+	rs := td.ResourceSpans().At(0)
+	set.ForResource(serviceOf(rs.Resource()), rs, &candidates)
+	candidates.ForScope(rs.ScopeSpans().At(0))
+	candidates.Held(rs.ScopeSpans().At(0).Spans().At(0), &bits)
+	return bits.Has(i), failed.Load()
+}
+
+func TestAMatchHoldsIfPlainFieldsAndConditionsHoldOnOneSpan(t *testing.T) {
+	td := batch([]span{{Trace: "a", ID: 1, Parent: 7, Service: "stock", Name: "POST /orders/17", Kind: "server", Attributes: map[string]string{"n": "12", "word": "many"}}})
+	td.ResourceSpans().At(0).ScopeSpans().At(0).Scope().SetName("scope")
+	for _, test := range []struct {
+		name     string
+		c        MatchConfig
+		want     bool
+		failures int64
+	}{
+		{"path without context", MatchConfig{Condition: `name == "POST /orders/17"`}, true, 0},
+		{"path with context", MatchConfig{Condition: `span.name == "POST /orders/17"`}, true, 0},
+		{"resource path", MatchConfig{Condition: `resource.attributes["service.name"] == "stock"`}, true, 0},
+		{"scope path", MatchConfig{Condition: `scope.name == "scope"`}, true, 0},
+		{"converter", MatchConfig{Condition: `IsMatch(name, "^POST /orders/[0-9]+$")`}, true, 0},
+		{"enum", MatchConfig{Condition: `kind == SPAN_KIND_CLIENT`}, false, 0},
+		{"root", MatchConfig{Condition: `IsRootSpan()`}, false, 0},
+		{"with plain fields", MatchConfig{Service: "stock", Condition: `kind == SPAN_KIND_SERVER`}, true, 0},
+		{"a plain field that does not hold", MatchConfig{Kind: "client", Condition: `kind == SPAN_KIND_SERVER`}, false, 0},
+		{"absent attribute", MatchConfig{Condition: `attributes["absent"] == "x"`}, false, 0},
+		{"resource condition", MatchConfig{ResourceCondition: `attributes["service.name"] == "stock"`}, true, 0},
+		{"resource condition that does not hold", MatchConfig{Condition: `true`, ResourceCondition: `attributes["service.name"] == "mail"`}, false, 0},
+		{"both", MatchConfig{Condition: `kind == SPAN_KIND_SERVER`, ResourceCondition: `resource.attributes["service.name"] == "stock"`}, true, 0},
+		{"a failure", MatchConfig{Condition: `Double(attributes["word"]) > 3`}, false, 1},
+		{"a failure in the resource", MatchConfig{ResourceCondition: `Double(attributes["service.name"]) > 3`}, false, 1},
+		{"a failure that is not reached", MatchConfig{Service: "mail", Condition: `Double(attributes["word"]) > 3`}, false, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			held, failures := heldBy(t, test.c, td)
+			require.Equal(t, test.want, held)
+			require.Equal(t, test.failures, failures)
+		})
+	}
+}
+
+// BenchmarkRules asks what the same rules cost as plain fields and as OTTL, for
+// a span of a usual SDK's batch, from ConsumeTraces on: benchmarks of the whole
+// are in bench. "none" has no rules that look at spans.
+func BenchmarkRules(b *testing.B) {
+	plain := []MatchConfig{
+		{Service: "service-1", Span: "POST /api/checkout", Root: true},
+		{Service: "service-2", Kind: "server"},
+		{Kind: "consumer", Attributes: map[string]string{"messaging.destination.name": "orders"}},
+		{Status: "error"},
+		{Attributes: map[string]string{"http.route": "/api/giftcards"}},
+		{Kind: "client", Attributes: map[string]string{"semantic.attribute.7": "a value of another length"}},
+	}
+	expressions := []MatchConfig{
+		{Condition: `resource.attributes["service.name"] == "service-1" and name == "POST /api/checkout" and IsRootSpan()`},
+		{Condition: `resource.attributes["service.name"] == "service-2" and kind == SPAN_KIND_SERVER`},
+		{Condition: `kind == SPAN_KIND_CONSUMER and attributes["messaging.destination.name"] == "orders"`},
+		{Condition: `status.code == STATUS_CODE_ERROR`},
+		{Condition: `attributes["http.route"] == "/api/giftcards"`},
+		{Condition: `kind == SPAN_KIND_CLIENT and attributes["semantic.attribute.7"] == "a value of another length"`},
+	}
+	for _, test := range []struct {
+		name    string
+		matches []MatchConfig
+	}{{"none", nil}, {"plain", plain}, {"ottl", expressions}} {
+		b.Run(test.name, func(b *testing.B) {
+			var set match.Set
+			for i := range test.matches {
+				condition, err := test.matches[i].compile(ignoreFailure)
+				require.NoError(b, err)
+				set.Add(condition)
+			}
+			rs := shopBatch(1).ResourceSpans().At(0)
+			spans := rs.ScopeSpans().At(0).Spans()
+			var candidates match.Candidates
+			b.ReportAllocs()
+			for b.Loop() {
+				set.ForResource("service-1", rs, &candidates)
+				candidates.ForScope(rs.ScopeSpans().At(0))
+				for _, span := range spans.All() {
+					var bits match.Bits
+					candidates.Held(span, &bits)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*spans.Len()), "ns/span")
+		})
+	}
+}
