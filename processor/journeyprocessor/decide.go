@@ -59,9 +59,11 @@ const unweighted = math.MaxUint64
 // had no room is called as in the metrics.
 func asVerdict(m memory.Verdict) *verdict {
 	v := &verdict{kept: true, journey: cmp.Or(m.Journey, otherJourneys)}
-	var err error
-	v.threshold, err = sampling.UnsignedToThreshold(m.Weight)
-	v.unweighted = err != nil
+	if threshold, err := sampling.UnsignedToThreshold(m.Weight); err == nil {
+		v.threshold = threshold
+	} else {
+		v.unweighted = true
+	}
 	return v
 }
 

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/memory"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/weight"
 )
 
 // lateness is what comes of a trace after its decision, in this order.
@@ -220,6 +223,44 @@ sampling: {rules: [{name: none, keep: 0%}]}`, func(t *testing.T, h *harness) {
 	})
 }
 
+// TestNothingIsHeldWhileMemoryIsShort: what is dropped then frees its memory.
+func TestNothingIsHeldWhileMemoryIsShort(t *testing.T) {
+	inBubble(t, `
+completion: {quiet: 1s, missing_wait: 10m, message_wait: 10m}
+buffer: {memory: 2MiB, trace: 100KiB, recall: 2MiB, park_after: 10m}
+sampling: {rules: [{name: none, keep: 0%}]}`, func(t *testing.T, h *harness) {
+		for i := 0; h.value("processor_journey_overload_level") < int64(parking); i++ {
+			h.send(span{Trace: fmt.Sprint("too small to park ", i), ID: 2, Parent: 1, Name: "GET /"})
+			require.Less(t, i, 3000)
+		}
+		h.send(span{Trace: "dropped", ID: 1, Name: "GET /"})
+		require.Equal(t, int64(parking), h.value("processor_journey_overload_level"))
+		h.wait(2 * time.Second)
+		require.Equal(t, int64(1), h.value("processor_journey_spans_dropped"))
+		require.Zero(t, h.value("processor_journey_spans_recallable"))
+	})
+}
+
+// TestAHeldTraceThatGrowsTooLargeIsLetGo: by late spans, from whomever.
+func TestAHeldTraceThatGrowsTooLargeIsLetGo(t *testing.T) {
+	inBubble(t, `
+completion: {quiet: 1s}
+buffer: {recall: 64KiB}
+sampling: {rules: [{name: none, keep: 0%}]}`, func(t *testing.T, h *harness) {
+		h.send(heavy("a", 1))
+		h.wait(2 * time.Second)
+		require.Equal(t, int64(1), h.value("processor_journey_spans_recallable"))
+		for id := range uint64(100) {
+			s := heavy("a", 2+id)
+			s.Parent = 1
+			h.send(s)
+			require.LessOrEqual(t, h.value("processor_journey_buffer_bytes"), int64(70<<10))
+		}
+		require.Zero(t, h.value("processor_journey_spans_recallable"))
+		require.Equal(t, int64(101), h.value("processor_journey_spans_dropped"))
+	})
+}
+
 // TestShutdownGivesUpWhatIsHeld: as dropped, and not as lost.
 func TestShutdownGivesUpWhatIsHeld(t *testing.T) {
 	var h *harness
@@ -231,4 +272,17 @@ func TestShutdownGivesUpWhatIsHeld(t *testing.T) {
 	})
 	require.Equal(t, int64(2), h.value("processor_journey_spans_dropped"))
 	require.Zero(t, h.value("processor_journey_spans_recallable"))
+}
+
+func TestAVerdictIsRememberedWhole(t *testing.T) {
+	half, err := weight.Threshold(0.5)
+	require.NoError(t, err)
+	for _, v := range []*verdict{
+		{kept: true, journey: "checkout"},
+		{kept: true, journey: "checkout", threshold: half},
+		{kept: true, journey: "checkout", unweighted: true},
+	} {
+		require.Equal(t, v, asVerdict(remembrance(v)))
+	}
+	require.Equal(t, otherJourneys, asVerdict(memory.Verdict{}).journey, "its name found no room")
 }
