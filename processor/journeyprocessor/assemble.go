@@ -51,6 +51,7 @@ const traceOverhead = heapHeadroom * 400
 type shard struct {
 	engine *engine
 	in     chan arrival
+	short  chan struct{} // memory is short: wakes a shard that nothing arrives at; holds one
 
 	traces    map[pcommon.TraceID]*trace
 	traceList        // of those, by arrival
@@ -67,7 +68,7 @@ type shard struct {
 func newShard(e *engine, index int) *shard {
 	n, now := len(e.shards), time.Now()
 	return &shard{
-		engine: e, in: make(chan arrival, arrivals),
+		engine: e, in: make(chan arrival, arrivals), short: make(chan struct{}, 1),
 		traces:    make(map[pcommon.TraceID]*trace),
 		deadlines: deadline.New[*trace](tick, now),
 		parker:    parker{store: &e.store},
@@ -98,6 +99,7 @@ func (s *shard) run() {
 			s.assemble(a)
 		case <-ticker.C:
 			s.wakeDue(time.Now())
+		case <-s.short:
 		}
 		s.relieve()
 		s.counts.flush()
@@ -106,21 +108,28 @@ func (s *shard) run() {
 
 func (s *shard) assemble(a arrival) {
 	for _, f := range a.fragments {
-		t := s.traces[f.id]
-		if t == nil {
-			if v := s.remembered(f.id); v != nil {
-				s.follow(v, f, a.logs)
-				continue
-			}
-			t = s.open(f.id, a.at)
-		}
-		s.add(t, f, a.logs, a.at)
-		if t.spans.bytes+t.logs.bytes >= int64(s.engine.config.Buffer.Trace) {
-			s.decide(t, policy.Early, earlyTraceSize)
-			continue
-		}
-		s.schedule(t)
+		s.take(f, a.logs, a.at)
+		f.recycle()
 	}
+}
+
+// take adds a fragment to its trace, which may be a new one, or has it follow
+// the decision about it.
+func (s *shard) take(f *fragment, logs bool, at time.Time) {
+	t := s.traces[f.id]
+	if t == nil {
+		if v := s.remembered(f.id); v != nil {
+			s.follow(v, f, logs)
+			return
+		}
+		t = s.open(f.id, at)
+	}
+	s.add(t, f, logs, at)
+	if t.spans.bytes+t.logs.bytes >= int64(s.engine.config.Buffer.Trace) {
+		s.decide(t, policy.Early, earlyTraceSize)
+		return
+	}
+	s.schedule(t)
 }
 
 // open adds a trace as the newest.

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor/processortest"
 
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/arena"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/metadata"
 )
 
@@ -60,8 +61,8 @@ func BenchmarkJourney(b *testing.B) {
 	for _, name := range []string{"nop", "journey"} {
 		b.Run(name, func(b *testing.B) {
 			c, err := load(`
-completion: {quiet: 1h, missing_wait: 1h, message_wait: 1h, max_wait: 1h}
-buffer: {memory: 32MiB, trace: 1MiB}
+completion: {quiet: 300ms, missing_wait: 300ms, message_wait: 300ms, max_wait: 1s}
+buffer: {memory: 4GiB}
 sampling:
   rules:
     - {name: failed, when: {outcome: error}, keep: 100%}
@@ -72,6 +73,7 @@ sampling:
 			settings := processortest.NewNopSettings(metadata.Type)
 			e, err := newEngine(settings.ID, settings.TelemetrySettings, c)
 			require.NoError(b, err)
+			e.store.buffer.memory = arena.New(false)
 			require.NoError(b, e.setTraces(consumertest.NewNop()))
 			require.NoError(b, e.Start(b.Context(), componenttest.NewNopHost()))
 			b.ReportAllocs()

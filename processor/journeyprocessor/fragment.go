@@ -54,7 +54,6 @@ type splitter struct {
 	groups    []wire.Group
 	byTrace   map[pcommon.TraceID]int32 // index into fragments
 	fragments []*fragment
-	chunk     []fragment      // where the next fragments come from
 	metadata  *clientMetadata // of the batch
 	// For the scope at hand: each record's fragment (-1 for none), and for
 	// each fragment touched how many bytes and records it gets.
@@ -108,7 +107,7 @@ func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
 	if !ok {
 		i = int32(len(s.fragments))
 		s.byTrace[id] = i
-		s.fragments = append(s.fragments, s.newFragment(id))
+		s.fragments = append(s.fragments, newFragment(id))
 		s.bytes, s.counts = append(s.bytes, 0), append(s.counts, 0)
 	}
 	if s.counts[i] == 0 {
@@ -120,18 +119,19 @@ func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
 	return s.fragments[i]
 }
 
-// fragmentChunk is how many fragments are made at once. They live until their
-// shard has merged them, so a chunk does not outlive its batch for long.
-const fragmentChunk = 32
+// fragments are used again: they are large, short-lived and many.
+var fragments = sync.Pool{New: func() any { return new(fragment) }}
 
-func (s *splitter) newFragment(id pcommon.TraceID) *fragment {
-	if len(s.chunk) == 0 {
-		s.chunk = make([]fragment, fragmentChunk)
-	}
-	f := &s.chunk[0]
-	s.chunk = s.chunk[1:]
+func newFragment(id pcommon.TraceID) *fragment {
+	f := fragments.Get().(*fragment)
 	f.id, f.pieces = id, f.one[:0]
 	return f
+}
+
+// recycle parts with a fragment whose content others have taken over.
+func (f *fragment) recycle() {
+	*f = fragment{}
+	fragments.Put(f)
 }
 
 // cut copies the records of the scope at hand to the fragments they were

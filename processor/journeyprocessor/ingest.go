@@ -54,6 +54,7 @@ func (e *engine) ingest(ctx context.Context, in intake) error {
 		return count.refused(ctx, n, refusedStopping, errStopping)
 	}
 	if e.store.buffer.isRefusing() {
+		e.relieve()
 		return count.refused(ctx, n, refusedFull, errFull)
 	}
 	s := splitters.Get().(*splitter)
@@ -68,6 +69,7 @@ func (e *engine) ingest(ctx context.Context, in intake) error {
 	// The request stands for what its records will take, until that is known.
 	reserved := int64(len(request))
 	if reason, err := e.store.buffer.reserve(reserved); err != nil {
+		e.relieve()
 		return count.refused(ctx, n, reason, err)
 	}
 	s.metadata = metadataOf(ctx, e.config.Release.MetadataKeys)
@@ -84,6 +86,16 @@ func (e *engine) ingest(ctx context.Context, in intake) error {
 	count.received(ctx, n, bytes)
 	count.dropped(ctx, s.skipped)
 	return nil
+}
+
+// relieve has the shards make room, whatever they wait for.
+func (e *engine) relieve() {
+	for _, s := range e.shards {
+		select {
+		case s.short <- struct{}{}:
+		default: // it has been told
+		}
+	}
 }
 
 // discard gives back the memory of fragments that go nowhere.
