@@ -35,7 +35,7 @@ func (b *bequest) leave(id component.ID, h *handover, logger *zap.Logger) {
 	defer b.mu.Unlock()
 	b.left[id] = h
 	time.AfterFunc(claimTime, func() {
-		if b.forget(id, h) {
+		if b.forget(id, h) && h.traces+h.spans+h.records > 0 {
 			logger.Error("Nobody took over what waited in this processor before the reload: its id is not in use any more",
 				zap.Int("traces", h.traces), zap.Int("spans", h.spans), zap.Int("log_records", h.records))
 		}

@@ -82,6 +82,9 @@ func (c *MatchConfig) compileExpressions(m *match.Condition, failed conditionFai
 	var errs []error
 	if c.Condition != "" {
 		expression, err := compileSpanCondition(c.Condition, failed)
+		if err == nil {
+			expression, err = c.withoutPlainTerms(m, expression, failed)
+		}
 		errs = append(errs, prefixed("condition", err))
 		m.Expression = expression
 	}
@@ -91,6 +94,19 @@ func (c *MatchConfig) compileExpressions(m *match.Condition, failed conditionFai
 		m.ResourceExpression = expression
 	}
 	return errors.Join(errs...)
+}
+
+// withoutPlainTerms returns what is left of the whole condition when its plain
+// terms have been added to m; nil for nothing.
+func (c *MatchConfig) withoutPlainTerms(m *match.Condition, whole match.Expression, failed conditionFailed) (match.Expression, error) {
+	switch rest := plainTerms(c.Condition, m); rest {
+	case c.Condition:
+		return whole, nil
+	case "":
+		return nil, nil
+	default:
+		return compileSpanCondition(rest, failed)
+	}
 }
 
 // String writes what is set as a user does.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/memory"
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
 
 // handover is what an engine that stops leaves to the next one of its id:
@@ -25,6 +26,9 @@ type handover struct {
 	open   []byte // entries of the next chunk
 
 	traces, spans, records int // that wait or are kept and have not left
+
+	// learned is handed over within the process only: it is learned again soon.
+	learned *policy.Learned
 }
 
 // A chunk is its mark with a byte of version, the CRC-32C of what follows (4

@@ -133,6 +133,34 @@ sampling: {rules: [{name: reservations, when: {journey: reservation}, keep: 100%
 	})
 }
 
+// TestWhatIsSlowIsKnownAfterAReload learns what is usual before it, with storage
+// and without.
+func TestWhatIsSlowIsKnownAfterAReload(t *testing.T) {
+	const config = `
+completion: {quiet: 2s}
+sampling: {percentiles: {min_journeys: 20}, rules: [{name: slow, when: {slower_than: p99}, keep: 100%}, {name: none, keep: 0%}]}
+`
+	for _, storage := range []string{"", "storage: file_storage\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := start(t, config)
+			if storage != "" {
+				h.withShelf()
+				h.reload(config + storage)
+			}
+			for i := range 20 {
+				h.send(span{Trace: fmt.Sprint("usual ", i), ID: 1, Name: "GET /", Took: time.Millisecond})
+			}
+			h.wait(5 * time.Second)
+			h.reload(config + storage)
+			h.send(span{Trace: "slow", ID: 1, Name: "GET /", Took: time.Second}, span{Trace: "usual", ID: 1, Name: "GET /", Took: time.Millisecond})
+			h.wait(5 * time.Second)
+			require.Len(t, h.sink.all(), 1)
+			require.Len(t, h.sink.of("slow"), 1)
+			h.stop()
+		})
+	}
+}
+
 func TestDecisionsAreRememberedOverAReloadAndAStop(t *testing.T) {
 	config := tornConfig + "storage: file_storage\n"
 	synctest.Test(t, func(t *testing.T) {

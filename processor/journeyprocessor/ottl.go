@@ -10,6 +10,8 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/ottlfuncs"
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
 )
 
 // conditionFailed is told of each failure of an OTTL condition while it is
@@ -20,7 +22,7 @@ func ignoreFailure(string, error) {}
 
 // compileSpanCondition compiles OTTL in the span context, with the standard
 // converters and IsRootSpan. Paths may leave the context out.
-func compileSpanCondition(text string, failed conditionFailed) (func(*ottlspan.TransformContext) bool, error) {
+func compileSpanCondition(text string, failed conditionFailed) (match.Expression, error) {
 	functions := ottlfuncs.StandardConverters[*ottlspan.TransformContext]()
 	isRoot := ottlfuncs.NewIsRootSpanFactoryNew()
 	functions[isRoot.Name()] = isRoot
@@ -32,7 +34,7 @@ func compileSpanCondition(text string, failed conditionFailed) (func(*ottlspan.T
 }
 
 // compileResourceCondition does the same in the resource context.
-func compileResourceCondition(text string, failed conditionFailed) (func(*ottlresource.TransformContext) bool, error) {
+func compileResourceCondition(text string, failed conditionFailed) (match.ResourceExpression, error) {
 	functions := ottlfuncs.StandardConverters[*ottlresource.TransformContext]()
 	parser, err := ottlresource.NewParser(functions, silent, ottlresource.EnablePathContextNames())
 	if err != nil {

@@ -1,10 +1,15 @@
 package journeyprocessor
 
 import (
+	"maps"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspan"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
@@ -63,6 +68,64 @@ func TestAMatchHoldsIfPlainFieldsAndConditionsHoldOnOneSpan(t *testing.T) {
 	}
 }
 
+// TestPlainTermsMeanWhatOTTLMeans makes random conditions and random spans, and
+// asks OTTL itself.
+func TestPlainTermsMeanWhatOTTLMeans(t *testing.T) {
+	rnd := newRandom(t)
+	texts := []string{"a", "and", ` or `, `q"uo\te`, "(", "5", ""}
+	pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
+	quoted := func() string { return strconv.Quote(pick(texts...)) }
+	term := func() string {
+		is := pick(" == ", "!=", "==", "  !=  ")
+		switch rnd.IntN(7) {
+		case 0:
+			return pick("name", "span.name") + is + quoted()
+		case 1:
+			return pick("kind", "span.kind") + is + pick(slices.Sorted(maps.Keys(plainKinds))...)
+		case 2:
+			return "status.code" + is + pick(slices.Sorted(maps.Keys(plainStatuses))...)
+		case 3:
+			return pick("attributes", "span.attributes") + "[" + quoted() + "]" + is + pick(quoted(), "nil", "5")
+		case 4:
+			return "resource.attributes[" + quoted() + "]" + is + pick(quoted(), "nil")
+		case 5:
+			return "IsRootSpan()"
+		}
+		return pick(`IsMatch(name, "a")`, `not (name == "a")`, `not IsRootSpan()`, `(name == "a" or kind == SPAN_KIND_SERVER)`, `true`)
+	}
+	plain, held := 0, 0
+	for range 1000 {
+		condition := term()
+		for range rnd.IntN(3) {
+			condition += pick(" and ", " and ", " and ", " or ") + term()
+		}
+		whole, err := compileSpanCondition(condition, ignoreFailure)
+		require.NoError(t, err, condition)
+		if plainTerms(condition, &match.Condition{}) != condition {
+			plain++
+		}
+		td := batch([]span{{Trace: "a", ID: 1, Parent: uint64(rnd.IntN(2)), Name: pick(texts...), Kind: pick("server", "client", "")}})
+		rs := td.ResourceSpans().At(0)
+		s := rs.ScopeSpans().At(0).Spans().At(0)
+		for _, attributes := range []pcommon.Map{s.Attributes(), rs.Resource().Attributes()} {
+			attributes.PutStr(pick(texts...), pick(texts...))
+			attributes.PutInt(pick(texts...), 5)
+			attributes.PutEmpty(pick(texts...))
+		}
+		s.Status().SetCode(ptrace.StatusCode(rnd.IntN(3)))
+		c := ottlspan.NewTransformContextPtr(rs, rs.ScopeSpans().At(0), s)
+		want := whole(c)
+		c.Close()
+		got, _ := heldBy(t, MatchConfig{Condition: condition}, td)
+		require.Equal(t, want, got, condition)
+		if got {
+			held++
+		}
+	}
+	require.Greater(t, plain, 300)
+	require.Greater(t, held, 100)
+}
+
 // BenchmarkRules asks what the same rules cost as plain fields and as OTTL, for
 // a span of a usual SDK's batch, from ConsumeTraces on: benchmarks of the whole
 // are in bench. "none" has no rules that look at spans.
@@ -83,10 +146,14 @@ func BenchmarkRules(b *testing.B) {
 		{Condition: `attributes["http.route"] == "/api/giftcards"`},
 		{Condition: `kind == SPAN_KIND_CLIENT and attributes["semantic.attribute.7"] == "a value of another length"`},
 	}
+	converters := []MatchConfig{
+		{Condition: `IsMatch(name, "^DELETE ") and kind == SPAN_KIND_SERVER`},
+		{Condition: `Len(attributes) > 64`},
+	}
 	for _, test := range []struct {
 		name    string
 		matches []MatchConfig
-	}{{"none", nil}, {"plain", plain}, {"ottl", expressions}} {
+	}{{"none", nil}, {"plain", plain}, {"ottl", expressions}, {"two ottl converters", converters}} {
 		b.Run(test.name, func(b *testing.B) {
 			var set match.Set
 			for i := range test.matches {

@@ -146,10 +146,13 @@ func (s *savedState) take(ctx context.Context) (chunks [][]byte, done func(aside
 // on.
 func (e *engine) takeOver(ctx context.Context, host component.Host) error {
 	if h := bequests.take(e.id); h != nil {
+		e.learned.Adopt(h.learned)
 		if _, err := e.inherit(h.chunks); err != nil {
 			e.logger.Error("Could not take over all that waited before the reload", zap.Error(err))
 		}
-		e.sayInherited("the reload")
+		if h.traces+h.spans+h.records > 0 {
+			e.sayInherited("the reload")
+		}
 	}
 	if e.config.Storage == nil {
 		return nil
@@ -187,7 +190,7 @@ func (e *engine) sayInherited(before string) {
 // bequeathAll encodes all that waits for a decision, and saves it if there is
 // storage. If that fails, all of it is decided now instead, and nil returned.
 func (e *engine) bequeathAll(ctx context.Context) *handover {
-	h := &handover{}
+	h := &handover{learned: e.learned}
 	if err := e.bequeathWaiting(h, time.Now()); err != nil {
 		e.logger.Error("Lost what could not be handed over", zap.Error(err))
 	}
@@ -221,9 +224,13 @@ func (e *engine) leave(ctx context.Context, h *handover, spans, logs []*released
 		e.logger.Error("Lost what could not be handed over", zap.Error(err))
 	}
 	h.close()
-	if e.saved == nil {
+	switch {
+	case e.saved == nil:
 		bequests.leave(e.id, h, e.logger)
-	} else if len(h.chunks) > waiting {
+	case reload:
+		bequests.leave(e.id, &handover{learned: e.learned}, e.logger)
+	}
+	if e.saved != nil && len(h.chunks) > waiting {
 		if err := e.saved.save(ctx, h.chunks[waiting:]); err != nil {
 			e.logger.Error("Lost what was to be kept: it has not left, and could not be saved", zap.Error(err),
 				zap.Int("spans", h.spans-waitingSpans), zap.Int("log_records", h.records-waitingRecords))

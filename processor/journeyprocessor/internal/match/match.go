@@ -25,11 +25,21 @@ type Condition struct {
 	Attributes map[string]string // looked up on the span, then on its resource
 	Root       bool              // the span has no parent
 
-	// Expression and ResourceExpression are compiled OTTL, nil for none. Any
-	// goroutine may call them, and they keep nothing of what they are given.
+	// Tests and ResourceTests must all hold as well.
+	Tests         []func(ptrace.Span) bool
+	ResourceTests []func(pcommon.Resource) bool
+	// Expression and ResourceExpression are compiled OTTL, nil for none.
+	Expression         Expression
+	ResourceExpression ResourceExpression
+}
+
+// Expression is compiled OTTL in the span context, ResourceExpression in the
+// resource context. Any goroutine may call them, and they keep nothing of what
+// they are given.
+type (
 	Expression         func(*ottlspan.TransformContext) bool
 	ResourceExpression func(*ottlresource.TransformContext) bool
-}
+)
 
 // Index is a condition's place in its Set.
 type Index int
@@ -46,8 +56,10 @@ type compiled struct {
 	status        *ptrace.StatusCode
 	attributes    []attribute
 	root          bool
-	expression    func(*ottlspan.TransformContext) bool
-	resource      func(*ottlresource.TransformContext) bool
+	tests         []func(ptrace.Span) bool
+	resourceTests []func(pcommon.Resource) bool
+	expression    Expression
+	resource      ResourceExpression
 }
 
 type attribute struct {
@@ -60,6 +72,7 @@ func (s *Set) Add(c Condition) Index {
 	cc := compiled{
 		service: newText(c.Service), span: newText(c.Span),
 		kind: c.Kind, status: c.Status, root: c.Root,
+		tests: c.Tests, resourceTests: c.ResourceTests,
 		expression: c.Expression, resource: c.ResourceExpression,
 	}
 	for k, v := range c.Attributes {
@@ -88,7 +101,7 @@ func (s *Set) ForResource(service string, resource ptrace.ResourceSpans, c *Cand
 	var context *ottlresource.TransformContext
 	for i := range s.conditions {
 		one := &s.conditions[i]
-		if !one.service.matches(service) {
+		if !one.service.matches(service) || !allHold(one.resourceTests, resource.Resource()) {
 			continue
 		}
 		if one.resource != nil && context == nil {
@@ -141,6 +154,15 @@ func (c *compiled) holds(span ptrace.Span, resource ptrace.ResourceSpans) bool {
 			value, ok = resource.Resource().Attributes().Get(a.key)
 		}
 		if !ok || !a.value.matchesValue(value) {
+			return false
+		}
+	}
+	return allHold(c.tests, span)
+}
+
+func allHold[T any](tests []func(T) bool, of T) bool {
+	for _, test := range tests {
+		if !test(of) {
 			return false
 		}
 	}

@@ -326,6 +326,40 @@ func TestARuleThatDoesNotHoldCountsNoShape(t *testing.T) {
 	require.Equal(t, "e", d.Rule)
 }
 
+func TestWhatWasLearnedCanBeAdoptedWithinTheNewBounds(t *testing.T) {
+	rules := func() Policy {
+		return Policy{Waits: waits, Rules: []Rule{
+			{Name: "slow", When: When{SlowerThan: Limit{Quantile: 0.5}}},
+			{Name: "rare", When: When{FirstOfShape: 1, Every: time.Hour}},
+		}}
+	}
+	old, fresh, none := rules(), rules(), Policy{}
+	learned := old.NewLearned(Percentiles{MinJourneys: 5, Window: time.Hour, MaxNames: 100}, 100)
+	for i := range 50 {
+		f := callFacts(true, fmt.Sprint("call ", i%10), ptrace.SpanKindProducer)
+		d := old.Decide(pcommon.TraceID{1}, f, Waited, learned, begun)
+		learned.Learn(f, &d, Waited, begun)
+	}
+	next := fresh.NewLearned(Percentiles{MinJourneys: 5, Window: time.Hour, MaxNames: 4}, 3)
+	next.Adopt(learned)
+	require.Len(t, next.durations.byName, 4)
+	told, _ := next.Shapes()
+	require.Equal(t, 3, told)
+	for i := range 10 {
+		f := callFacts(false, fmt.Sprint("call ", i), ptrace.SpanKindProducer)
+		require.Equal(t, learned.calls.ask(onlyCall(f)), next.calls.ask(onlyCall(f)))
+	}
+	none.NewLearned(Percentiles{}, 0).Adopt(learned)
+	next.Adopt(none.NewLearned(Percentiles{}, 0))
+}
+
+func onlyCall(f *facts.Facts) (key facts.CallKey) {
+	for c := range f.Calls {
+		key = c.Key
+	}
+	return key
+}
+
 // TestManyShardsLearnAtOnce is for the race detector.
 func TestManyShardsLearnAtOnce(t *testing.T) {
 	p := Policy{Waits: waits, Rules: []Rule{
