@@ -72,8 +72,11 @@ func (c *BudgetConfig) Validate() error {
 		key   string
 		value float64
 	}{
-		{"spans_per_second", c.SpansPerSecond}, {"bytes_per_day", float64(c.BytesPerDay)}, {"money_per_month", c.MoneyPerMonth},
-		{"price_per_million_spans", c.PricePerMillionSpans}, {"price_per_gb", c.PricePerGB},
+		{"spans_per_second", c.SpansPerSecond},
+		{"bytes_per_day", float64(c.BytesPerDay)},
+		{"money_per_month", c.MoneyPerMonth},
+		{"price_per_million_spans", c.PricePerMillionSpans},
+		{"price_per_gb", c.PricePerGB},
 	} {
 		if !(number.value >= 0 && number.value <= math.MaxInt64) {
 			errs = append(errs, fmt.Errorf("%s must be a positive number, got %v", number.key, number.value))
