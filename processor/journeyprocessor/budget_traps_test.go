@@ -177,6 +177,32 @@ func TestWhatFollowsIsCharged(t *testing.T) {
 	})
 }
 
+// TestALateErrorIsChargedAndDoesNotGoAroundTheBudget: what comes back for a
+// late error counts; what the budget itself has thinned does not come back.
+func TestALateErrorIsChargedAndDoesNotGoAroundTheBudget(t *testing.T) {
+	for _, test := range []struct {
+		rules string
+		kept  int
+	}{
+		{"[{name: failed, when: {outcome: error}, keep: 100%}, {name: half, keep: 50%}]", 3},
+		{"[]", 0},
+	} {
+		inBubble(t, "{completion: {quiet: 1s}, sampling: {rules: "+test.rules+", budget: {spans_per_second: 1}}}", func(t *testing.T, h *harness) {
+			for i := range 20 {
+				h.send(span{Trace: fmt.Sprint("lucky ", i), ID: 1, Name: "GET /"}) // more than there is room for
+			}
+			h.wait(2 * time.Second)
+			h.send(span{Trace: "unlucky", ID: 1, Name: "GET /"}, span{Trace: "unlucky", ID: 2, Parent: 1, Name: "call"})
+			h.wait(2 * time.Second)
+			require.Empty(t, h.sink.of("unlucky"))
+			spent := h.number("processor_journey_budget_spent")
+			h.send(span{Trace: "unlucky", ID: 3, Parent: 1, Name: "late", Error: "broken"})
+			require.Len(t, h.sink.of("unlucky"), test.kept)
+			require.InDelta(t, spent+float64(test.kept), h.number("processor_journey_budget_spent"), 1e-9)
+		})
+	}
+}
+
 // TestARestartDropsNothingThatTheBudgetHasRoomFor: what waits at shutdown is
 // decided at once, but counts as if it had come out one after the other.
 func TestARestartDropsNothingThatTheBudgetHasRoomFor(t *testing.T) {

@@ -122,3 +122,18 @@ func (c *BudgetConfig) perSecond() (limit float64, p price, unit string) {
 		return c.SpansPerSecond, price{span: 1}, unitSpans
 	}
 }
+
+// budgetWarnings says of a budget that it can do nothing about what leaves.
+func budgetWarnings(c *SamplingConfig) []string {
+	if c.Budget == nil || c.Budget.MustKeep != "wins" {
+		return nil
+	}
+	for i := range c.Rules {
+		if r := &c.Rules[i]; r.Keep.share == 1 && len(r.When.atoms()) == 0 {
+			return []string{fmt.Sprintf(
+				"sampling rule %q keeps 100%% of all that reaches it, so sampling::budget cannot thin that: leave the rule away (what no rule matches is kept, and thinned), let it keep 99%%, or set must_keep to within",
+				r.Name)}
+		}
+	}
+	return nil
+}
