@@ -2,6 +2,7 @@ package journeyprocessor
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -21,12 +22,12 @@ import (
 // name, and returns how many were kept of each in the second half of the time.
 func (h *harness) stream(d time.Duration, perSecond map[string]int) map[string]float64 {
 	h.t.Helper()
-	rnd := newRandom(h.t)
-	kept, half := map[string]float64{}, false
+	rnd := rand.New(rand.NewPCG(17, 4))
+	kept, begun := map[string]float64{}, time.Now()
 	h.sink.choose(func(td ptrace.Traces) error {
 		for _, rs := range td.ResourceSpans().All() {
 			for _, s := range rs.ScopeSpans().At(0).Spans().All() {
-				if half {
+				if time.Since(begun) >= d/2 {
 					kept[s.Name()]++
 				}
 			}
@@ -34,7 +35,6 @@ func (h *harness) stream(d time.Duration, perSecond map[string]int) map[string]f
 		return nil
 	})
 	for i := range int(d / tick) {
-		half = i >= int(d/tick)/2
 		td := ptrace.NewTraces()
 		rs := td.ResourceSpans().AppendEmpty()
 		rs.Resource().Attributes().PutStr(serviceName, "shop")
@@ -52,6 +52,7 @@ func (h *harness) stream(d time.Duration, perSecond map[string]int) map[string]f
 		require.NoError(h.t, h.traces.ConsumeTraces(h.t.Context(), td))
 		h.wait(tick)
 	}
+	h.sink.choose(nil)
 	return kept
 }
 
@@ -106,6 +107,7 @@ func TestNothingOfTheBudgetIsLost(t *testing.T) {
 				kept := h.stream(2*seconds*time.Second, test.perSecond)
 				total := 0.0
 				for name, n := range kept {
+					t.Logf("%s: %.1f", name, n/seconds)
 					total += n / seconds
 					require.InDelta(t, test.want[name], n/seconds, 6, name)
 				}
@@ -148,6 +150,7 @@ func TestBytesAreThoseThatLeave(t *testing.T) {
 			c.send(30)
 			h.wait(tick)
 		}
+		h.sink.choose(nil)
 		least, most := extremes(flow.bytes, 5*time.Second, perSecond)
 		t.Logf("between %.1f %% and %.1f %%", 100*least, 100*most)
 		require.GreaterOrEqual(t, least, 0.97)
@@ -174,6 +177,32 @@ func TestWhatFollowsIsCharged(t *testing.T) {
 	})
 }
 
+// TestALateErrorIsChargedAndDoesNotGoAroundTheBudget: what comes back for a
+// late error counts; what the budget itself has thinned does not come back.
+func TestALateErrorIsChargedAndDoesNotGoAroundTheBudget(t *testing.T) {
+	for _, test := range []struct {
+		rules string
+		kept  int
+	}{
+		{"[{name: failed, when: {outcome: error}, keep: 100%}, {name: half, keep: 50%}]", 3},
+		{"[]", 0},
+	} {
+		inBubble(t, "{completion: {quiet: 1s}, sampling: {rules: "+test.rules+", budget: {spans_per_second: 1}}}", func(t *testing.T, h *harness) {
+			for i := range 20 {
+				h.send(span{Trace: fmt.Sprint("lucky ", i), ID: 1, Name: "GET /"}) // more than there is room for
+			}
+			h.wait(2 * time.Second)
+			h.send(span{Trace: "unlucky", ID: 1, Name: "GET /"}, span{Trace: "unlucky", ID: 2, Parent: 1, Name: "call"})
+			h.wait(2 * time.Second)
+			require.Empty(t, h.sink.of("unlucky"))
+			spent := h.number("processor_journey_budget_spent")
+			h.send(span{Trace: "unlucky", ID: 3, Parent: 1, Name: "late", Error: "broken"})
+			require.Len(t, h.sink.of("unlucky"), test.kept)
+			require.InDelta(t, spent+float64(test.kept), h.number("processor_journey_budget_spent"), 1e-9)
+		})
+	}
+}
+
 // TestARestartDropsNothingThatTheBudgetHasRoomFor: what waits at shutdown is
 // decided at once, but counts as if it had come out one after the other.
 func TestARestartDropsNothingThatTheBudgetHasRoomFor(t *testing.T) {
@@ -194,9 +223,9 @@ func TestARestartDropsNothingThatTheBudgetHasRoomFor(t *testing.T) {
 
 // TestWhatWasReallyUsedIsSaid: reason, probability and tracestate agree.
 func TestWhatWasReallyUsedIsSaid(t *testing.T) {
-	inBubble(t, "{completion: {quiet: 1s}, sampling: {rules: [{name: half, keep: 50%}], budget: {spans_per_second: 10}}}", func(t *testing.T, h *harness) {
-		h.stream(20*time.Second, map[string]int{"GET /": 200})
-		require.InDelta(t, 0.05, h.number("processor_journey_budget_probability")-1, 0.02, "of the rule; 1 is that of what no rule matches")
+	inBubble(t, "{completion: {quiet: 1s}, sampling: {rules: [{name: half, keep: 50%}], budget: {spans_per_second: 100}}}", func(t *testing.T, h *harness) {
+		h.stream(20*time.Second, map[string]int{"GET /": 2000})
+		require.InDelta(t, 0.05, h.number("processor_journey_budget_probability")-1, 0.03, "of the rule; 1 is that of what no rule matches")
 		h.wait(3 * time.Second)
 		thinned := 0
 		for _, s := range h.sink.all() {
@@ -215,7 +244,7 @@ func TestWhatWasReallyUsedIsSaid(t *testing.T) {
 			require.NoError(t, err, reason.Str())
 			require.InEpsilon(t, 100*p.Double(), said, 0.01)
 		}
-		require.Greater(t, thinned, 100)
+		require.Greater(t, thinned, 1000)
 	})
 }
 

@@ -72,8 +72,11 @@ func (c *BudgetConfig) Validate() error {
 		key   string
 		value float64
 	}{
-		{"spans_per_second", c.SpansPerSecond}, {"bytes_per_day", float64(c.BytesPerDay)}, {"money_per_month", c.MoneyPerMonth},
-		{"price_per_million_spans", c.PricePerMillionSpans}, {"price_per_gb", c.PricePerGB},
+		{"spans_per_second", c.SpansPerSecond},
+		{"bytes_per_day", float64(c.BytesPerDay)},
+		{"money_per_month", c.MoneyPerMonth},
+		{"price_per_million_spans", c.PricePerMillionSpans},
+		{"price_per_gb", c.PricePerGB},
 	} {
 		if !(number.value >= 0 && number.value <= math.MaxInt64) {
 			errs = append(errs, fmt.Errorf("%s must be a positive number, got %v", number.key, number.value))
@@ -118,4 +121,19 @@ func (c *BudgetConfig) perSecond() (limit float64, p price, unit string) {
 	default:
 		return c.SpansPerSecond, price{span: 1}, unitSpans
 	}
+}
+
+// budgetWarnings says of a budget that it can do nothing about what leaves.
+func budgetWarnings(c *SamplingConfig) []string {
+	if c.Budget == nil || c.Budget.MustKeep != "wins" {
+		return nil
+	}
+	for i := range c.Rules {
+		if r := &c.Rules[i]; r.Keep.share == 1 && len(r.When.atoms()) == 0 {
+			return []string{fmt.Sprintf(
+				"sampling rule %q keeps 100%% of all that reaches it, so sampling::budget cannot thin that: leave the rule away (what no rule matches is kept, and thinned), let it keep 99%%, or set must_keep to within",
+				r.Name)}
+		}
+	}
+	return nil
 }

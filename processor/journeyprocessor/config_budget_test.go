@@ -61,3 +61,24 @@ func TestABudgetIsPerSecondInItsUnit(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, c.Sampling.Budget)
 }
+
+func TestABudgetThatCanThinNothingIsWarnedOf(t *testing.T) {
+	for _, test := range []struct {
+		sampling string
+		warned   bool
+	}{
+		{"{rules: [{name: a, when: {outcome: error}, keep: 100%}, {name: rest, keep: 100%}], budget: {spans_per_second: 5}}", true},
+		{"{rules: [{name: rest, keep: 100%}], budget: {spans_per_second: 5, must_keep: within}}", false},
+		{"{rules: [{name: a, when: {outcome: error}, keep: 100%}], budget: {spans_per_second: 5}}", false},
+		{"{rules: [{name: rest, keep: 99%}], budget: {spans_per_second: 5}}", false},
+		{"{rules: [{name: rest, keep: 100%}]}", false},
+	} {
+		c, err := load("{sampling: " + test.sampling + "}")
+		require.NoError(t, err)
+		warnings := budgetWarnings(&c.Sampling)
+		require.Equal(t, test.warned, len(warnings) == 1, test.sampling)
+		if test.warned {
+			require.Contains(t, warnings[0], `"rest"`)
+		}
+	}
+}

@@ -77,7 +77,7 @@ func newEngine(id component.ID, settings component.TelemetrySettings, config *Co
 		shards:        make([]*shard, runtime.GOMAXPROCS(0)),
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
 	}
-	for _, warning := range ruleWarnings(config.Sampling.Rules) {
+	for _, warning := range append(ruleWarnings(config.Sampling.Rules), budgetWarnings(&config.Sampling)...) {
 		settings.Logger.Warn(warning)
 	}
 	e.alwaysKeep, err = parseSeverity(config.Logs.AlwaysKeep)

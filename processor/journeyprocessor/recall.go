@@ -5,7 +5,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/sampling"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
@@ -125,15 +124,18 @@ const lateError = "late error in a dropped journey: "
 // most of them had no late span to tell: their weight is erased. Nothing is
 // concluded from what is missing, as in any early decision.
 func (s *shard) upgrade(t *trace, held bool) bool {
-	e := s.engine
-	d := e.policy.Decide(t.id, &t.facts, policy.Early, e.learned, time.Now())
-	if d.Threshold != sampling.AlwaysSampleThreshold {
+	e, now := s.engine, time.Now()
+	d := e.policy.Decide(t.id, &t.facts, policy.Early, e.learned, now)
+	if !d.MustKeep {
 		return false
+	}
+	if e.thinner.thin(t, &d, now); !d.Kept {
+		return false // must-keeps are to stay within the budget
 	}
 	d.Reason, d.Probability = lateError+d.Reason, 0
 	v := &verdict{kept: true, journey: d.Journey, unweighted: true}
 	s.memory.Keep(t.id, remembrance(v))
-	s.ledger.revise(t, &d, time.Now())
+	s.ledger.revise(t, &d, now)
 	e.telemetry.upgraded(context.Background(), held)
 	if held {
 		s.unhold(t)

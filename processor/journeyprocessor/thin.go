@@ -118,7 +118,11 @@ func (n *thinner) lower(t *trace, d *policy.Decision, factor float64, reason str
 	if factor >= 1 {
 		return
 	}
-	d.Threshold = weight.Thinned(d.Threshold, factor)
+	threshold := weight.Thinned(d.Threshold, factor)
+	if threshold == d.Threshold {
+		return // too little to be written
+	}
+	d.Threshold = threshold
 	d.Probability = d.Threshold.Probability()
 	d.Reason += ", thinned to " + strconv.FormatFloat(100*d.Probability, 'g', 3, 64) + "% by " + thinnedWords[reason]
 	if !d.Kept || d.Threshold.ShouldSample(weight.Randomness(t.id, t.facts.Randomness, t.facts.HasRandomness)) {

@@ -107,7 +107,7 @@ func TestABurstStaysWithinTheBudgetInEveryMinute(t *testing.T) {
 		perSecond, size float64
 		shards          int
 	}{{500, 10, 1}, {500, 10, 8}, {200, 3, 2}, {5000, 10, 2}, {5000, 100, 4}, {1e6, 4000, 2}} {
-		for seed := range uint64(4) {
+		for seed := range uint64(2) {
 			p := newTraffic(seed, Settings{PerSecond: test.perSecond, Carry: time.Second, Rules: threeRules}, test.size, test.shards)
 			p.play(0.9, 3*time.Minute)
 			p.play(10, 3*time.Minute)
@@ -138,7 +138,7 @@ func TestWhatFitsIsNotThinned(t *testing.T) {
 // for the mean over all runs, 90 % instead of 95 % for the share within 2) do
 // not fail by chance.
 func TestEstimatesAreUnbiasedWhateverTheBudgetDoes(t *testing.T) {
-	const runs = 300
+	const runs = 200
 	for _, burst := range []float64{2, 10} {
 		sum, within := make([]float64, 3), make([]float64, 3)
 		for seed := range uint64(runs) {

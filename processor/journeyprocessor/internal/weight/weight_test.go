@@ -94,7 +94,11 @@ func TestZeroKeepsNothing(t *testing.T) {
 
 func TestThinnedIsTheShareOfTheProbability(t *testing.T) {
 	for _, test := range []struct{ probability, factor, want float64 }{
-		{0.2, 0.5, 0.1}, {1, 0.25, 0.25}, {0.3, 1, 0.3}, {1, 1e-4, 1e-4}, {0.02, 1 - 1e-9, 0.02},
+		{0.2, 0.5, 0.1},
+		{1, 0.25, 0.25},
+		{0.3, 1, 0.3},
+		{1, 1e-4, 1e-4},
+		{0.02, 1 - 1e-9, 0.02},
 		{1e-9, 1e-300, sampling.MinSamplingProbability},
 	} {
 		got := Thinned(threshold(t, test.probability), test.factor)
