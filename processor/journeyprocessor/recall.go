@@ -7,7 +7,6 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
-	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
 
@@ -71,7 +70,7 @@ const everything = math.MaxInt64
 // well, unless it shows an error for which a rule now keeps the journey; or it
 // joins the rest if that is still held, and goes the way of it.
 func (s *shard) followDropped(f *fragment, logs bool) {
-	failed := !logs && showsFault(&f.facts)
+	failed := !logs && s.engine.policy.ShowsFault(&f.facts)
 	t := s.recall.traces[f.id]
 	held := t != nil
 	switch {
@@ -92,8 +91,6 @@ func (s *shard) followDropped(f *fragment, logs bool) {
 		s.sendLate(droppedVerdict, f, logs)
 	}
 }
-
-func showsFault(f *facts.Facts) bool { return f.Error != nil || f.Unroutable != nil }
 
 // join adds a fragment to a trace that is held.
 func (s *shard) join(t *trace, f *fragment, logs bool) {
@@ -119,20 +116,21 @@ func alone(f *fragment) *trace {
 const lateError = "late error in a dropped journey: "
 
 // upgrade decides again about a dropped trace of which an error has come late,
-// and sends it on if a rule that keeps all keeps it now; a rule that samples
-// has had its chance. How many such journeys stand for is not known, because
-// most of them had no late span to tell: their weight is erased. Nothing is
-// concluded from what is missing, as in any early decision.
+// and sends it on if a rule that must keep keeps it now, and the budget has it;
+// a rule that samples has had its chance. How many such journeys stand for is
+// not known, because most of them had no late span to tell: their weight is
+// erased. Nothing is concluded from what is missing, as in any early decision.
 func (s *shard) upgrade(t *trace, held bool) bool {
 	e, now := s.engine, time.Now()
 	d := e.policy.Decide(t.id, &t.facts, policy.Early, e.learned, now)
 	if !d.MustKeep {
 		return false
 	}
+	d.Reason = lateError + d.Reason
 	if e.thinner.thin(t, &d, now); !d.Kept {
 		return false // must-keeps are to stay within the budget
 	}
-	d.Reason, d.Probability = lateError+d.Reason, 0
+	d.Probability = 0
 	v := &verdict{kept: true, journey: d.Journey, unweighted: true}
 	s.memory.Keep(t.id, remembrance(v))
 	s.ledger.revise(t, &d, now)

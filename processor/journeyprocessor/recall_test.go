@@ -274,6 +274,32 @@ func TestShutdownGivesUpWhatIsHeld(t *testing.T) {
 	require.Zero(t, h.value("processor_journey_spans_recallable"))
 }
 
+// TestLateErrorsAreChargedToTheBudget: where must-keep rules win over it they
+// bring their trace back and are paid for by others; where they stay within it
+// what they bring back has to fit.
+func TestLateErrorsAreChargedToTheBudget(t *testing.T) {
+	for mustKeep, want := range map[string]int{"wins": 2, "within": 0} {
+		t.Run(mustKeep, func(t *testing.T) {
+			inBubble(t, fmt.Sprintf(`
+completion: {quiet: 1s}
+sampling:
+  rules: [{name: failed, when: {outcome: error}, keep: 100%%}, {name: none, keep: 0%%}]
+  budget: {spans_per_second: 2, must_keep: %s}`, mustKeep), func(t *testing.T, h *harness) {
+				h.send(span{Trace: "unlucky", ID: 1, Name: "GET /"})
+				h.wait(2 * time.Second)
+				for i := range 600 {
+					h.send(span{Trace: fmt.Sprint("failed ", i), ID: 1, Name: "GET /", Error: "broken"})
+					h.wait(100 * time.Millisecond)
+				}
+				h.send(span{Trace: "unlucky", ID: 2, Parent: 1, Name: "work", Error: "late"})
+				h.wait(time.Second)
+				require.Len(t, h.sink.of("unlucky"), want)
+				require.Equal(t, int64(want/2), h.value("processor_journey_late_upgrades"))
+			})
+		})
+	}
+}
+
 func TestAVerdictIsRememberedWhole(t *testing.T) {
 	half, err := weight.Threshold(0.5)
 	require.NoError(t, err)

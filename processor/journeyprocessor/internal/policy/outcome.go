@@ -59,6 +59,16 @@ func (p *Policy) outcome(f *facts.Facts, steps []Step, ending Ending) (Outcome, 
 	return OK, ""
 }
 
+// ShowsFault says whether something went wrong by these facts alone, by the
+// settings or by a span's status; nothing is concluded from what they lack.
+func (p *Policy) ShowsFault(f *facts.Facts) bool {
+	if f.Error != nil {
+		return true
+	}
+	outcome, _ := p.outcome(f, nil, Early)
+	return outcome != OK
+}
+
 // fault says in words what makes the journey an error; "" if nothing does.
 func (p *Policy) fault(f *facts.Facts) string {
 	switch p.Outcomes.ErrorOn {
