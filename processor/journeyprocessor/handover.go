@@ -66,8 +66,6 @@ type requestOf struct {
 	metadata *clientMetadata
 }
 
-func (h *handover) isEmpty() bool { return len(h.chunks) == 0 && len(h.open) == 0 }
-
 func (h *handover) add(e *estate) {
 	entry := e.append(nil)
 	h.open = append(binary.AppendUvarint(h.open, uint64(len(entry))), entry...)

@@ -73,11 +73,13 @@ buffer: {park_after: 1s}
 sampling: {rules: [{name: failed, when: {outcome: error}, keep: 100%}, {name: half, keep: 50%}]}
 `
 
-// half sends the first half of each of n traces of which every third fails in
-// its second half.
-func (h *harness) half(n, part int) {
+// tornTraces is how many traces the tests of tearing send.
+const tornTraces = 60
+
+// half sends a half (0 or 1) of each trace. Every third fails in its second.
+func (h *harness) half(part int) {
 	h.t.Helper()
-	for i := range n {
+	for i := range tornTraces {
 		name := fmt.Sprint("unlucky ", i)
 		a, b := heavy(name, uint64(2*part+1)), heavy(name, uint64(2*part+2))
 		a.Parent, b.Parent = uint64(2*part), 1
@@ -91,31 +93,30 @@ func (h *harness) half(n, part int) {
 
 // requireWhole wants every third trace whole, with its log records, and no
 // other.
-func (h *harness) requireWhole(n int) {
+func (h *harness) requireWhole() {
 	h.t.Helper()
-	for i := range n {
+	for i := range tornTraces {
 		want := 0
 		if i%3 == 0 {
 			want = 4
 		}
 		require.Len(h.t, h.sink.of(fmt.Sprint("unlucky ", i)), want, "trace %d", i)
 	}
-	require.Len(h.t, h.sink.bodies(), 2*((n+2)/3))
+	require.Len(h.t, h.sink.bodies(), 2*tornTraces/3)
 }
 
 func TestAReloadTearsNoTrace(t *testing.T) {
 	inBubble(t, tornConfig, func(t *testing.T, h *harness) {
-		const traces = 60
-		h.half(traces, 0)
+		h.half(0)
 		h.wait(1500 * time.Millisecond) // some are parked
 		h.reload(tornConfig)
 		require.Zero(t, h.value("processor_journey_early_decisions"))
 		require.Empty(t, h.sink.all())
-		h.half(traces, 1)
+		h.half(1)
 		h.wait(time.Minute)
-		h.requireWhole(traces)
-		require.Equal(t, int64(2*traces), h.value("processor_journey_spans_inherited"))
-		require.Equal(t, int64(traces), h.value("processor_journey_log_records_handed_over"))
+		h.requireWhole()
+		require.Equal(t, int64(2*tornTraces), h.value("processor_journey_spans_inherited"))
+		require.Equal(t, int64(tornTraces), h.value("processor_journey_log_records_handed_over"))
 	})
 }
 
@@ -188,15 +189,14 @@ func TestAStopWithStorageTearsNoTrace(t *testing.T) {
 		h := start(t, tornConfig)
 		s := h.withShelf()
 		h.reload(config)
-		const traces = 60
-		h.half(traces, 0)
+		h.half(0)
 		h.end()
 		require.NotEmpty(t, s.values)
 		time.Sleep(time.Hour) // the collector is away
 		h.begin(config)
-		h.half(traces, 1)
+		h.half(1)
 		h.wait(time.Minute)
-		h.requireWhole(traces)
+		h.requireWhole()
 		require.Zero(t, h.value("processor_journey_early_decisions"))
 		require.Len(t, s.values, 1, "only the number of the last generation is left: %v", s.values)
 		h.stop()

@@ -155,8 +155,20 @@ func TestTheOverloadLevelDoesNotFlicker(t *testing.T) {
 		used int64
 		want overload
 	}{
-		{400, calm}, {500, parking}, {460, parking}, {440, calm}, {800, deciding}, {760, deciding}, {740, parking},
-		{900, thinning}, {860, thinning}, {840, deciding}, {1000, refusing}, {960, refusing}, {940, thinning}, {100, calm},
+		{400, calm},
+		{500, parking},
+		{460, parking},
+		{440, calm},
+		{800, deciding},
+		{760, deciding},
+		{740, parking},
+		{900, thinning},
+		{860, thinning},
+		{840, deciding},
+		{1000, refusing},
+		{960, refusing},
+		{940, thinning},
+		{100, calm},
 	} {
 		b.used.Store(step.used)
 		require.Equal(t, step.want, b.observe(), "at %d", step.used)

@@ -3,6 +3,7 @@ package arena
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -147,6 +148,7 @@ func BenchmarkAlloc(b *testing.B) {
 			for i := 0; pb.Next(); i++ {
 				ring[i%len(ring)] = make([]byte, 0, 200+i%1800)
 			}
+			runtime.KeepAlive(&ring)
 		})
 	})
 }

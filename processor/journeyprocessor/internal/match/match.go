@@ -33,13 +33,12 @@ type Condition struct {
 	ResourceExpression ResourceExpression
 }
 
-// Expression is compiled OTTL in the span context, ResourceExpression in the
-// resource context. Any goroutine may call them, and they keep nothing of what
-// they are given.
-type (
-	Expression         func(*ottlspan.TransformContext) bool
-	ResourceExpression func(*ottlresource.TransformContext) bool
-)
+// Expression is compiled OTTL in the span context. Any goroutine may call it,
+// and it keeps nothing of what it is given.
+type Expression func(*ottlspan.TransformContext) bool
+
+// ResourceExpression is the same in the resource context.
+type ResourceExpression func(*ottlresource.TransformContext) bool
 
 // Index is a condition's place in its Set.
 type Index int
