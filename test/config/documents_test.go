@@ -141,9 +141,9 @@ func complete(text string) (string, error) {
 // it names and does not show; another is laid over the minimal configuration, so
 // that a block that shows `tap` does not meet the published `firehose`.
 func fill(node map[string]any) (string, error) {
-	service, ok := node["service"].(map[string]any)
+	service, _ := node["service"].(map[string]any)
 	var err error
-	if ok {
+	if _, ok := service["pipelines"]; ok {
 		err = addNamed(node, service)
 	} else {
 		err = addAll(node, minimal)
