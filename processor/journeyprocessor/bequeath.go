@@ -89,8 +89,8 @@ func isReload() bool {
 func (e *engine) bequeathWaiting(h *handover, now time.Time) error {
 	parker := parker{store: &e.store}
 	var errs []error
-	for _, s := range e.shards {
-		h.add(&estate{decisions: s.memory})
+	for i, s := range e.shards {
+		h.add(&estate{decisions: s.memory, shard: i, shards: len(e.shards)})
 		for s.oldest != nil {
 			t := s.oldest
 			s.closeTrace(t)

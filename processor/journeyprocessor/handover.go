@@ -39,6 +39,7 @@ type handover struct {
 //	2 age              varint, ns since the trace's first part came
 //	3 spans, 4 logs    each a message: 1 request (OTLP), 2 metadata (repeated: 1 key, 2 values (repeated))
 //	5 decisions        as internal/memory saves them
+//	6 shard, 7 shards  varints: whose decisions, of how many
 const (
 	chunkMark    = "otelcol-journey handover"
 	chunkVersion = 1
@@ -58,6 +59,8 @@ type estate struct {
 	age         time.Duration
 	spans, logs []requestOf
 	decisions   *memory.Decisions
+	shard       int // whose decisions
+	shards      int // of how many
 }
 
 // requestOf is an OTLP request and the metadata of the senders it came from.
@@ -90,8 +93,7 @@ func (h *handover) close() {
 func (e *estate) append(b []byte) []byte {
 	if !e.id.IsEmpty() {
 		b = appendField(b, 1, e.id[:])
-		b = protowire.AppendTag(b, 2, protowire.VarintType)
-		b = protowire.AppendVarint(b, uint64(max(e.age, 0)))
+		b = appendNumber(b, 2, max(e.age, 0))
 	}
 	for _, r := range e.spans {
 		b = appendField(b, 3, r.append(nil))
@@ -101,6 +103,8 @@ func (e *estate) append(b []byte) []byte {
 	}
 	if e.decisions != nil {
 		b = appendField(b, 5, e.decisions.AppendTo(nil))
+		b = appendNumber(b, 6, e.shard)
+		b = appendNumber(b, 7, e.shards)
 	}
 	return b
 }
@@ -123,6 +127,11 @@ func (r *requestOf) append(b []byte) []byte {
 func appendField(b []byte, num protowire.Number, value []byte) []byte {
 	b = protowire.AppendTag(b, num, protowire.BytesType)
 	return protowire.AppendBytes(b, value)
+}
+
+func appendNumber[N int | time.Duration](b []byte, num protowire.Number, n N) []byte {
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, uint64(n))
 }
 
 // readChunk calls f with each entry of a chunk. The error is errChunk, or one
@@ -177,6 +186,10 @@ func (e *estate) read(b []byte) error {
 			}
 		case 5:
 			e.decisions, err = memory.Load(value)
+		case 6:
+			e.shard = int(min(number, 1<<30))
+		case 7:
+			e.shards = int(min(number, 1<<30))
 		}
 		return err
 	})

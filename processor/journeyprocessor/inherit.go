@@ -29,9 +29,7 @@ func (e *engine) inherit(chunks [][]byte) (damaged []int, err error) {
 
 func (e *engine) inheritEstate(x *estate, now time.Time) error {
 	if x.decisions != nil {
-		for _, s := range e.shards {
-			s.memory.Adopt(x.decisions)
-		}
+		e.inheritDecisions(x)
 	}
 	var errs []error
 	for _, r := range x.spans {
@@ -41,6 +39,22 @@ func (e *engine) inheritEstate(x *estate, now time.Time) error {
 		errs = append(errs, e.inheritRequest(x, r, &e.telemetry.logs, e.logsOut, now))
 	}
 	return errors.Join(errs...)
+}
+
+// inheritDecisions gives each shard what it has to remember. With as many
+// shards as before each goes on where it was; otherwise nobody knows which of
+// them a trace belongs to, and all are told of all.
+func (e *engine) inheritDecisions(x *estate) {
+	if x.shards == len(e.shards) && x.shard < x.shards {
+		s := e.shards[x.shard]
+		if !s.memory.Resume(x.decisions) {
+			s.memory.Adopt(x.decisions)
+		}
+		return
+	}
+	for _, s := range e.shards {
+		s.memory.Adopt(x.decisions)
+	}
 }
 
 // inheritRequest takes over records that wait, or that are kept and have to

@@ -145,6 +145,12 @@ func (s *savedState) take(ctx context.Context) (chunks [][]byte, done func(aside
 // in storage. What cannot be read is set aside, not deleted, and the start goes
 // on.
 func (e *engine) takeOver(ctx context.Context, host component.Host) error {
+	if id := e.config.Storage; id != nil {
+		var err error
+		if e.saved, err = openSavedState(ctx, host, *id, e.id); err != nil {
+			return err
+		}
+	}
 	if h := bequests.take(e.id); h != nil {
 		e.learned.Adopt(h.learned)
 		if _, err := e.inherit(h.chunks); err != nil {
@@ -154,17 +160,13 @@ func (e *engine) takeOver(ctx context.Context, host component.Host) error {
 			e.sayInherited("the reload")
 		}
 	}
-	if e.config.Storage == nil {
+	if e.saved == nil {
 		return nil
-	}
-	var err error
-	if e.saved, err = openSavedState(ctx, host, *e.config.Storage, e.id); err != nil {
-		return err
 	}
 	chunks, done, err := e.saved.take(ctx)
 	if err != nil {
 		e.logger.Error("Could not read what was saved before the stop; it is left as it is", zap.Error(err))
-		return nil
+		return nil // the start goes on
 	}
 	aside, err := e.inherit(chunks)
 	if err != nil {
@@ -209,6 +211,7 @@ func (e *engine) bequeathAll(ctx context.Context) *handover {
 	if _, err := e.inherit(h.chunks); err != nil {
 		e.logger.Error("Could not decide all of it", zap.Error(err))
 	}
+	e.thinner.drain()
 	for _, s := range e.shards {
 		s.decideAll()
 		s.counts.flush()

@@ -24,7 +24,7 @@ type generation struct {
 }
 
 func newGeneration(seed Seed, size int, verdicts bool) *generation {
-	slots := int(float64(size)/maxLoad) + 1 // at least one stays empty: a search ends there
+	slots := slotsOf(size)
 	g := &generation{seed: seed, low: make([]uint32, slots), high: make([]uint8, slots)}
 	if verdicts {
 		g.weights, g.names = make([]uint64, slots), make([]uint16, slots)
@@ -32,6 +32,9 @@ func newGeneration(seed Seed, size int, verdicts bool) *generation {
 	}
 	return g
 }
+
+// slotsOf leaves at least one slot empty: a search ends there.
+func slotsOf(size int) int { return int(float64(size)/maxLoad) + 1 }
 
 // clear forgets everything. What is found in weights and names of an empty
 // slot is never looked at.

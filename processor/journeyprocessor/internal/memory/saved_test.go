@@ -88,3 +88,67 @@ func FuzzLoad(f *testing.F) {
 		require.Equal(t, Kept, answer(grown, number(199)))
 	})
 }
+
+// TestReloadsForgetNothing: a process that is reloaded again and again
+// remembers what one life would have, in as much memory.
+func TestReloadsForgetNothing(t *testing.T) {
+	const size, lives, each = 4000, 40, 50
+	one, many := New(Seed{1, 2}, size, size), New(Seed{1, 2}, size, size)
+	for life := range lives {
+		for i := range each {
+			n := uint64(life*each + i)
+			for _, d := range []*Decisions{one, many} {
+				d.Keep(number(int(2*n)), Verdict{Journey: "checkout", Weight: n})
+				d.Drop(number(int(2*n + 1)))
+			}
+		}
+		loaded, err := Load(many.AppendTo(nil))
+		require.NoError(t, err)
+		many = New(NewSeed(), size, size)
+		require.True(t, many.Resume(loaded))
+	}
+	require.Equal(t, one.Size(), many.Size())
+	for n := range uint64(lives * each) {
+		answer, v := many.Lookup(number(int(2 * n)))
+		require.Equal(t, Kept, answer)
+		require.Equal(t, Verdict{Journey: "checkout", Weight: n}, v)
+		answer, _ = many.Lookup(number(int(2*n + 1)))
+		require.Equal(t, Dropped, answer)
+	}
+}
+
+func TestOnlyWhatFitsIsResumed(t *testing.T) {
+	o := New(NewSeed(), 100, 100)
+	o.Drop(number(1))
+	loaded, err := Load(o.AppendTo(nil))
+	require.NoError(t, err)
+	require.False(t, New(NewSeed(), 100, 200).Resume(loaded), "other sizes")
+	used := New(NewSeed(), 100, 100)
+	used.Drop(number(2))
+	require.False(t, used.Resume(loaded), "remembers something already")
+}
+
+// TestWhatSeveralHaveAdoptedIsAdoptedOnce: or memory would double with every
+// restart on another number of processors.
+func TestWhatSeveralHaveAdoptedIsAdoptedOnce(t *testing.T) {
+	shards := []*Decisions{New(NewSeed(), 100, 100), New(NewSeed(), 100, 100)}
+	for i, s := range shards {
+		s.Drop(number(i))
+	}
+	for life := range 6 {
+		var loaded []*Decisions
+		for _, s := range shards {
+			l, err := Load(s.AppendTo(nil))
+			require.NoError(t, err)
+			loaded = append(loaded, l)
+		}
+		shards = nil
+		for range 2 + life%3 {
+			s := New(NewSeed(), 100, 100)
+			s.Adopt(loaded...)
+			shards = append(shards, s)
+		}
+		_, dropped := shards[0].Len()
+		require.Equal(t, 2, dropped)
+	}
+}

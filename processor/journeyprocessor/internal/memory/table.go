@@ -1,6 +1,10 @@
 package memory
 
-import "go.opentelemetry.io/collector/pdata/pcommon"
+import (
+	"slices"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+)
 
 // generations is how many parts a table forgets in. More forget less at once
 // and make a look-up longer: BenchmarkLookup.
@@ -92,8 +96,12 @@ func (t *table) adopt(o *table) {
 		if i == len(t.adopted) {
 			t.adopted = append(t.adopted, nil)
 		}
-		// A new array: the row may be shared.
-		t.adopted[i] = append(t.adopted[i][:len(t.adopted[i]):len(t.adopted[i])], row...)
+		for _, g := range row {
+			if !slices.ContainsFunc(t.adopted[i], g.same) {
+				// A new array: the row may be shared.
+				t.adopted[i] = append(t.adopted[i][:len(t.adopted[i]):len(t.adopted[i])], g)
+			}
+		}
 	}
 }
 
