@@ -147,11 +147,13 @@ func (*campaign) sample(ctx context.Context, target *collector, begun time.Time)
 		value, _ := own.Counter("otelcol_processor_journey_"+name, nil) // absent until it counts
 		return value
 	}
+	// What is held for recall has been decided to be dropped, and stays for as long as there is room.
+	held := counter("spans_recallable")
 	s = report.Sample{
 		Seconds: time.Since(begun).Seconds(), Traces: counter("traces_pending"), Early: counter("early_decisions"),
 		Counts: verdict.Counts{
-			Received: counter("spans_received"), Kept: counter("spans_kept"), Dropped: counter("spans_dropped"),
-			Pending: counter("spans_pending"), Lost: counter("spans_lost"),
+			Received: counter("spans_received"), Kept: counter("spans_kept"), Dropped: counter("spans_dropped") + held,
+			Pending: counter("spans_pending") - held, Lost: counter("spans_lost"),
 		},
 	}
 	heap, ok := own.Sum("otelcol_process_runtime_heap_alloc_bytes", nil)

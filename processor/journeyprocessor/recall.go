@@ -17,6 +17,8 @@ import (
 type recall struct {
 	limit, size int64
 	traceList
+	// traces has the latest of each id: there are two when the decision about
+	// the first was forgotten before the trace was let go.
 	traces map[pcommon.TraceID]*trace
 }
 
@@ -42,7 +44,9 @@ func (s *shard) hold(t *trace) bool {
 // unhold takes a trace out of the recall.
 func (s *shard) unhold(t *trace) {
 	s.recall.remove(t)
-	delete(s.recall.traces, t.id)
+	if s.recall.traces[t.id] == t {
+		delete(s.recall.traces, t.id)
+	}
 	s.recall.size -= t.size
 	s.countHeld(-t.spans.count, -t.logs.count)
 }

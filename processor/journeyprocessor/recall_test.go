@@ -261,6 +261,38 @@ sampling: {rules: [{name: none, keep: 0%}]}`, func(t *testing.T, h *harness) {
 	})
 }
 
+// TestATraceThatWasForgottenAndCameAgainIsHeldTwice: the first is given up in
+// its turn, and an error brings back the second.
+func TestATraceThatWasForgottenAndCameAgainIsHeldTwice(t *testing.T) {
+	oneShard(t)
+	inBubble(t, `
+completion: {quiet: 1s}
+buffer: {recall: 64KiB}
+decisions: {dropped: 16}
+sampling: {rules: [{name: failed, when: {outcome: error}, keep: 100%}, {name: none, keep: 0%}]}`, func(t *testing.T, h *harness) {
+		traces := 0
+		drop := func(names ...string) {
+			for _, name := range names {
+				traces++
+				h.send(heavy(name, uint64(traces)))
+				h.wait(2 * time.Second)
+			}
+		}
+		drop("again")
+		for i := range 20 {
+			drop(fmt.Sprint("between ", i))
+		}
+		drop("again")
+		require.Equal(t, int64(traces), h.value("processor_journey_spans_recallable"))
+		for i := range 8 {
+			drop(fmt.Sprint("after ", i))
+		}
+		require.Positive(t, h.value("processor_journey_spans_dropped"), "the first is let go")
+		h.send(span{Trace: "again", ID: 100, Parent: 22, Name: "work", Error: "late"})
+		require.Len(t, h.sink.of("again"), 2)
+	})
+}
+
 // TestShutdownGivesUpWhatIsHeld: as dropped, and not as lost.
 func TestShutdownGivesUpWhatIsHeld(t *testing.T) {
 	var h *harness
