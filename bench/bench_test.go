@@ -68,18 +68,10 @@ func TestConfigurationsAreValid(t *testing.T) {
 	} {
 		t.Run(system, func(t *testing.T) {
 			output, err := validate(t, collector, system)
-			for _, key := range newer {
-				if strings.Contains(output, "invalid keys: "+key) {
-					t.Skipf("the collector was built before the processor had %q (make build)", key)
-				}
-			}
 			assert.NoError(t, err, output)
 		})
 	}
 }
-
-// newer are keys that collectors of the first measurements do not know.
-var newer = []string{"condition", "storage"}
 
 func validate(t *testing.T, collector, system string) (output string, err error) {
 	t.Helper()
