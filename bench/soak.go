@@ -127,11 +127,11 @@ func (c *campaign) observe(ctx context.Context, target *collector, r *report.Soa
 	return samples, nil
 }
 
-// empty waits until nothing is pending any more, and reads the counts at rest.
+// empty waits until nothing is undecided any more, and reads the counts at rest.
 func (c *campaign) empty(ctx context.Context, target *collector, begun time.Time) (report.Sample, error) {
 	for deadline := time.Now().Add(emptyWithin); ; {
 		last, err := c.sample(ctx, target, begun)
-		if err != nil || last.Pending == 0 || time.Now().After(deadline) {
+		if err != nil || last.Undecided() == 0 || time.Now().After(deadline) {
 			return last, err
 		}
 		if err := sleep(ctx, time.Second); err != nil {
@@ -155,6 +155,7 @@ func (*campaign) sample(ctx context.Context, target *collector, begun time.Time)
 		Counts: verdict.Counts{
 			Received: counter("spans_received"), Kept: counter("spans_kept"), Dropped: counter("spans_dropped"),
 			Pending: counter("spans_pending"), Lost: counter("spans_lost"),
+			Recallable: counter("spans_recallable"),
 		},
 	}
 	memory, err := process.MemoryOf(target.PID())

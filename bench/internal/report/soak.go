@@ -38,7 +38,7 @@ type Soak struct {
 	Doubled  int64 `json:"spans_doubled"`
 	verdict.Kept
 	PeakBytes int64    `json:"peak_rss_bytes"`
-	End       Sample   `json:"end"` // when nothing was pending any more
+	End       Sample   `json:"end"` // when nothing was undecided any more
 	Samples   []Sample `json:"-"`   // lines of their own
 }
 
@@ -85,7 +85,7 @@ func (s *Soak) Faults() []error {
 	equal("spans the collector acknowledged", float64(s.Accepted), float64(s.Sent))
 	equal("spans it received", s.End.Received, float64(s.Accepted))
 	equal("spans in none of its counts", s.End.Missing(), 0)
-	equal("spans that still wait", s.End.Pending, 0)
+	equal("spans that still wait", s.End.Undecided(), 0)
 	equal("spans lost", s.End.Lost, 0)
 	equal("spans the backend got", float64(s.Out), s.End.Kept)
 	equal("spans the backend got twice", float64(s.Doubled), 0)
@@ -106,8 +106,8 @@ func Soaked(p *Printer, s *Soak) {
 	p.Line("Flat: the least-squares line through the second half grows by at most %.0f %% in ten minutes (counts by %.0f %%), or by less than two standard errors.",
 		100*verdict.MaxMemory, 100*verdict.MaxCount)
 	p.Line("")
-	p.Row("after s", "RSS MiB", "live heap MiB", "goroutines", "open files", "live traces", "received", "kept", "dropped", "pending", "lost", "not accounted for")
-	p.Rule(12)
+	p.Row("after s", "RSS MiB", "live heap MiB", "goroutines", "open files", "live traces", "received", "kept", "dropped", "pending", "of these for recall", "lost", "not accounted for")
+	p.Rule(13)
 	step := max(1, len(s.Samples)/samplesShown)
 	for i := step - 1; i < len(s.Samples); i += step {
 		s.Samples[i].row(p, "")
@@ -137,5 +137,5 @@ func (s *Sample) row(p *Printer, note string) {
 	p.Row(fmt.Sprintf("%.0f%s", s.Seconds, note), fmt.Sprintf("%.0f", mib(int64(s.RSS))), fmt.Sprintf("%.0f", mib(int64(s.Heap))),
 		fmt.Sprintf("%.0f", s.Goroutines), fmt.Sprintf("%.0f", s.Files), fmt.Sprintf("%.0f", s.Traces),
 		fmt.Sprintf("%.0f", s.Received), fmt.Sprintf("%.0f", s.Kept), fmt.Sprintf("%.0f", s.Dropped),
-		fmt.Sprintf("%.0f", s.Pending), fmt.Sprintf("%.0f", s.Lost), fmt.Sprintf("%.0f", s.Missing()))
+		fmt.Sprintf("%.0f", s.Pending), fmt.Sprintf("%.0f", s.Recallable), fmt.Sprintf("%.0f", s.Lost), fmt.Sprintf("%.0f", s.Missing()))
 }

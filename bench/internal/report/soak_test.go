@@ -17,7 +17,7 @@ func good() *Soak {
 	s := &Soak{
 		Rate: 50_000, Lasts: 10 * time.Minute, Every: 10 * time.Second, Unsettled: 50_000,
 		Sent: 30_000_000, Accepted: 30_000_000, Out: 3_300_000, Kept: verdict.Kept{Traces: 40_000, Whole: 40_000},
-		End: Sample{Counts: verdict.Counts{Received: 30_000_000, Kept: 3_300_000, Dropped: 26_700_000}},
+		End: Sample{Counts: verdict.Counts{Received: 30_000_000, Kept: 3_300_000, Dropped: 26_680_000, Pending: 20_000, Recallable: 20_000}},
 	}
 	for i := range 60 {
 		level := min(1, float64(i)/25) // it rises, and is settled before the half

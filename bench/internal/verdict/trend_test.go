@@ -63,6 +63,9 @@ func TestGrowthIsTheLinesSlope(t *testing.T) {
 func TestTheLawSeesASpanTooMuchOrTooFew(t *testing.T) {
 	c := Counts{Received: 100, Kept: 10, Dropped: 80, Pending: 9, Lost: 1}
 	assert.Zero(t, c.Missing())
+	c.Recallable = 7
+	assert.Zero(t, c.Missing(), "they are pending")
+	assert.InDelta(t, 2, c.Undecided(), 0)
 	c.Dropped--
 	assert.InDelta(t, 1, c.Missing(), 0)
 	c.Kept += 2
