@@ -83,7 +83,7 @@ bin/demo: $(PROGRAM_SOURCES)
 	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/demo
 
 ##@ Check
-.PHONY: test lint fmt generate generate-check unit race fuzz-short e2e check-config tidy-check bench
+.PHONY: test lint fmt generate generate-check unit race fuzz-short e2e check-config tidy-check bench soak
 # The end-to-end tests come before the others because they install RabbitMQ where it has to be;
 # the packages' own tests with a broker skip where there is none.
 TEST_STAGES := lint generate-check e2e unit race
@@ -154,6 +154,10 @@ tidy-check: ## go.mod and go.sum of every module are tidy
 
 bench: build ## the whole collector beside tail_sampling and passthrough on the same load
 	@go run -C bench . $(BENCH_FLAGS)
+
+SOAK_TIME ?= 10m
+soak: build ## a constant load for SOAK_TIME (10m): fails if memory grows or counts differ
+	@go run -C bench . -soak $(SOAK_TIME) $(BENCH_FLAGS)
 
 ##@ Other
 .PHONY: clean help

@@ -58,6 +58,7 @@ func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) 
 	return &campaign{settings: s, out: out, header: report.Header{
 		Begun: time.Now(), Command: strings.TrimSpace(command), Machine: machine(),
 		Seed: s.load.Seed, AtPace: s.atPace, PerSecond: s.load.SpansPerSecond, Rounds: s.rounds,
+		LapsSeconds: s.lasts.Seconds(),
 	}}, nil
 }
 
@@ -148,6 +149,17 @@ func write[R any](c *campaign, runs []R, table func(p *report.Printer)) error {
 	}
 	c.say("\n%s\nwritten to bench/%s.md and .jsonl", text.String(), path)
 	return nil
+}
+
+// patience is how long a run may take beside what it is expected to, before it
+// is given up.
+const patience = 5 * time.Minute
+
+var errHangs = errors.New("the run did not come to its end")
+
+// bounded is a context for one run, so that a collector that hangs ends it.
+func bounded(ctx context.Context, expected time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, expected+patience, errHangs)
 }
 
 func (c *campaign) say(format string, args ...any) { fmt.Fprintf(c.out, format+"\n", args...) }

@@ -47,6 +47,8 @@ func (c *campaign) compare(ctx context.Context) error {
 // measure runs one system once: start it, play the load, wait until the last
 // span is out, and read what it has used.
 func (c *campaign) measure(ctx context.Context, system string, round int) (r *report.Run, err error) {
+	ctx, cancel := bounded(ctx, max(c.load.Length(), c.lasts)+c.waitOf(system))
+	defer cancel()
 	backend, err := sink.Start(sink.Settings{MustKeep: c.load.MustKeep, Laps: c.laps != nil})
 	if err != nil {
 		return nil, err

@@ -36,14 +36,9 @@ var faults = map[string]fault{
 	},
 }
 
-const (
-	// usualDelay is how much later than its decision wait a trace may come out
-	// in quiet times: ticks of a second, and batches.
-	usualDelay = 3 * time.Second
-	// faultPatience is how long a run may take beside its load and its fault
-	// before it is given up.
-	faultPatience = 5 * time.Minute
-)
+// usualDelay is how much later than its decision wait a trace may come out in
+// quiet times: ticks of a second, and batches.
+const usualDelay = 3 * time.Second
 
 // runFaults runs each system once with each fault in each round.
 func (c *campaign) runFaults(ctx context.Context) error {
@@ -67,7 +62,7 @@ func (c *campaign) runFaults(ctx context.Context) error {
 }
 
 func (c *campaign) runFault(ctx context.Context, name, system string) (r *report.Fault, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.load.Length()+c.away+faultPatience, errors.New("the run did not come to its end"))
+	ctx, cancel := bounded(ctx, c.load.Length()+c.away)
 	defer cancel()
 	port, err := freePort()
 	if err != nil {

@@ -134,10 +134,14 @@ func (s *settings) defaults(given map[string]bool) {
 	case s.overload > 0:
 		set("spans", func() { s.load.Spans = 300_000 })
 		set("for", func() { s.lasts = 3 * time.Minute })
-		set("systems", func() { s.systems = []string{"tail_sampling+limiter_1gib", "journey+limit_1gib"} })
+		set("rounds", func() { s.rounds = 1 })
+		set("systems", func() {
+			s.systems = []string{"tail_sampling+limiter_1gib+gomemlimit", "journey+buffer_512mib+gomemlimit"}
+		})
 	case s.soak > 0:
 		set("spans", func() { s.load.Spans = 300_000 })
 		set("systems", func() { s.systems = []string{"journey+soak"} })
+		s.rounds, s.lasts = 1, 0
 	}
 }
 
@@ -150,9 +154,6 @@ func (s *settings) check() error {
 			return fmt.Errorf("-fault: there is no %q", name)
 		}
 	}
-	if s.soak > 0 && len(s.systems) != 1 {
-		return fmt.Errorf("-soak takes one system, got %d", len(s.systems))
-	}
 	kinds := 0
 	for _, asked := range []bool{len(s.faults) > 0, s.overload > 0, s.soak > 0} {
 		if asked {
@@ -161,6 +162,9 @@ func (s *settings) check() error {
 	}
 	if kinds > 1 {
 		return fmt.Errorf("-fault, -overload and -soak are runs of their own: give one of them")
+	}
+	if s.soak > 0 && len(s.systems) != 1 {
+		return fmt.Errorf("-soak takes one system, got %d", len(s.systems))
 	}
 	return nil
 }

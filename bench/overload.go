@@ -40,7 +40,7 @@ func (c *campaign) runOverload(ctx context.Context) error {
 			runs = append(runs, *r)
 			c.say("round %d, %-28s can take %.0f k spans/s; offered %.1f M, accepted %.1f M, peak %d MiB, %.2f %% of %d failed traces kept, longest pause %.1f s",
 				round+1, system, sustainable/1e3, float64(r.Offered)/1e6, float64(r.Accepted)/1e6,
-				r.PeakBytes>>20, 100*r.Errors.Share(), r.Errors.Accepted, r.PauseSeconds)
+				r.PeakBytes>>20, 100*r.Failed.Share(), r.Failed.Accepted, r.PauseSeconds)
 		}
 	}
 	return write(c, runs, func(p *report.Printer) { report.Overloads(p, c.overload, runs) })
@@ -49,6 +49,8 @@ func (c *campaign) runOverload(ctx context.Context) error {
 // sustainable is how many spans a second a system accepts in the second half of
 // -calibrate, when what it buffers has come to its end.
 func (c *campaign) sustainable(ctx context.Context, system string) (perSecond float64, err error) {
+	ctx, cancel := bounded(ctx, c.calibrate)
+	defer cancel()
 	backend, err := sink.Start(sink.Settings{Laps: true})
 	if err != nil {
 		return 0, err
@@ -63,6 +65,9 @@ func (c *campaign) sustainable(ctx context.Context, system string) (perSecond fl
 	if err != nil {
 		return 0, err
 	}
+	if len(sent.PerSecond) < 3 {
+		return 0, fmt.Errorf("it accepted nothing after %d s", len(sent.PerSecond))
+	}
 	seconds := sent.PerSecond[:len(sent.PerSecond)-1]
 	steady, sum := seconds[len(seconds)/2:], 0
 	for _, spans := range steady {
@@ -75,6 +80,8 @@ func (c *campaign) sustainable(ctx context.Context, system string) (perSecond fl
 }
 
 func (c *campaign) runOverloaded(ctx context.Context, system string, sustainable float64) (r *report.Overload, err error) {
+	ctx, cancel := bounded(ctx, c.lasts)
+	defer cancel()
 	backend, err := sink.Start(sink.Settings{MustKeep: c.load.MustKeep, Laps: true, EverySpan: true})
 	if err != nil {
 		return nil, err
@@ -98,8 +105,8 @@ func (c *campaign) runOverloaded(ctx context.Context, system string, sustainable
 		return nil, err
 	}
 	r.Offered, r.Accepted, r.Refused, r.Out, r.Doubled = sent.Spans, sent.Accepted, sent.Refused, backend.Spans(), backend.Doubled()
-	r.Errors = verdict.ErrorsOf(backend.Arrivals(sent.Laps), sent.IsAccepted)
-	r.LoadSeconds, r.DrainSeconds = sent.Took.Seconds(), max(0, backend.Latest().Sub(ended).Seconds())
+	r.Failed = verdict.ErrorsOf(backend.Arrivals(sent.Laps), sent.IsAccepted)
+	r.LoadSeconds, r.DrainSeconds = sent.Offered.Seconds(), max(0, backend.Latest().Sub(ended).Seconds())
 	r.PauseSeconds, r.AcceptedPerSecond = sent.Stalled.Seconds(), sent.PerSecond
 	r.PeakBytes = target.peakBytes()
 	r.RSS = perSecond(target.sampler.Stop())

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/bench/internal/process"
@@ -64,6 +65,8 @@ func (c *campaign) runSoak(ctx context.Context) error {
 }
 
 func (c *campaign) soakOne(ctx context.Context, system string) (r *report.Soak, err error) {
+	ctx, cancel := bounded(ctx, c.soak)
+	defer cancel()
 	backend, err := sink.Start(sink.Settings{MustKeep: c.load.MustKeep, Laps: true, EverySpan: true})
 	if err != nil {
 		return nil, err
@@ -124,11 +127,11 @@ func (c *campaign) observe(ctx context.Context, target *collector, r *report.Soa
 	return samples, nil
 }
 
-// empty waits until nothing is pending any more, and reads the counts at rest.
+// empty waits until nothing is undecided any more, and reads the counts at rest.
 func (c *campaign) empty(ctx context.Context, target *collector, begun time.Time) (report.Sample, error) {
 	for deadline := time.Now().Add(emptyWithin); ; {
 		last, err := c.sample(ctx, target, begun)
-		if err != nil || last.Pending == 0 || time.Now().After(deadline) {
+		if err != nil || last.Undecided() == 0 || time.Now().After(deadline) {
 			return last, err
 		}
 		if err := sleep(ctx, time.Second); err != nil {
@@ -147,45 +150,48 @@ func (*campaign) sample(ctx context.Context, target *collector, begun time.Time)
 		value, _ := own.Counter("otelcol_processor_journey_"+name, nil) // absent until it counts
 		return value
 	}
-	// What is held for recall has been decided to be dropped, and stays for as long as there is room.
-	held := counter("spans_recallable")
 	s = report.Sample{
 		Seconds: time.Since(begun).Seconds(), Traces: counter("traces_pending"), Early: counter("early_decisions"),
 		Counts: verdict.Counts{
-			Received: counter("spans_received"), Kept: counter("spans_kept"), Dropped: counter("spans_dropped") + held,
-			Pending: counter("spans_pending") - held, Lost: counter("spans_lost"),
+			Received: counter("spans_received"), Kept: counter("spans_kept"), Dropped: counter("spans_dropped"),
+			Pending: counter("spans_pending"), Lost: counter("spans_lost"),
+			Recallable: counter("spans_recallable"),
 		},
-	}
-	heap, ok := own.Sum("otelcol_process_runtime_heap_alloc_bytes", nil)
-	if !ok {
-		return s, errors.New("the collector does not say how large its heap is")
 	}
 	memory, err := process.MemoryOf(target.PID())
 	if err != nil {
 		return s, err
 	}
-	files, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(target.PID()), "fd"))
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", target.PID()))
 	if err != nil {
 		return s, fmt.Errorf("count open files: %w", err)
 	}
-	goroutines, err := goroutines(ctx, target.pprof())
-	s.RSS, s.Heap, s.Files, s.Goroutines = float64(memory.Now), heap, float64(len(files)), float64(goroutines)
+	// The collection that comes before the heap's figures is one of many.
+	heap, err := target.profiled(ctx, "heap?gc=1&debug=1", "# HeapAlloc = ")
+	if err != nil {
+		return s, err
+	}
+	goroutines, err := target.profiled(ctx, "goroutine?debug=1", "goroutine profile: total ")
+	s.RSS, s.Heap, s.Files, s.Goroutines = float64(memory.Now), heap, float64(len(files)), goroutines
 	return s, err
 }
 
-// goroutines reads how many there are from the head of their profile.
-func goroutines(ctx context.Context, endpoint string) (n int, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+endpoint+"/debug/pprof/goroutine?debug=1", http.NoBody)
+// profiled reads the number behind a text at the beginning of a line of one of
+// the collector's profiles.
+func (c *collector) profiled(ctx context.Context, profile, text string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.pprof()+"/debug/pprof/"+profile, http.NoBody)
 	if err != nil {
-		return 0, fmt.Errorf("count goroutines: %w", err)
+		return 0, fmt.Errorf("read profile %s: %w", profile, err)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, fmt.Errorf("count goroutines: %w", err)
+		return 0, fmt.Errorf("read profile %s: %w", profile, err)
 	}
 	defer response.Body.Close()
-	if _, err := fmt.Fscanf(response.Body, "goroutine profile: total %d", &n); err != nil {
-		return 0, fmt.Errorf("count goroutines: %w", err)
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if number, ok := strings.CutPrefix(lines.Text(), text); ok {
+			return strconv.ParseFloat(number, 64)
+		}
 	}
-	return n, nil
+	return 0, fmt.Errorf("read profile %s: no line %q", profile, text)
 }

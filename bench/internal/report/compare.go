@@ -68,6 +68,9 @@ func Compare(p *Printer, h *Header, bases []string, runs []Run) {
 	columns = append(columns, "peak RSS MiB", "steady RSS MiB")
 	if h.AtPace {
 		columns = append(columns, "RSS B / buffered span")
+		for _, base := range waiting(bases, runs) {
+			columns = append(columns, "B / buffered span × "+base)
+		}
 	}
 	p.Row(append(columns, "spans out", "must-keep traces whole", "refusals")...)
 	p.Rule(len(columns) + 3)
@@ -92,7 +95,11 @@ func cells(system string, h *Header, bases []string, runs []Run) []string {
 		spread(own, "%.0f", func(r *Run) float64 { return mib(r.PeakBytes) }),
 		median(own, "%.0f", func(r *Run) float64 { return mib(r.SteadyBytes) }))
 	if h.AtPace {
-		row = append(row, perBuffered(own, of("passthrough", runs)))
+		floor := of("passthrough", runs)
+		row = append(row, format(perBuffered(own, floor), "%.0f"))
+		for _, base := range waiting(bases, runs) {
+			row = append(row, format(perBufferedRatio(own, of(base, runs), floor), "%.2f"))
+		}
 	}
 	whole, mustKeep := 0, 0
 	for _, r := range own {
@@ -104,21 +111,36 @@ func cells(system string, h *Header, bases []string, runs []Run) []string {
 		median(own, "%.0f", func(r *Run) float64 { return float64(r.Refused) }))
 }
 
+// waiting is the systems that buffer.
+func waiting(bases []string, runs []Run) []string {
+	return slices.DeleteFunc(slices.Clone(bases), func(base string) bool { return of(base, runs)[0].Buffered == 0 })
+}
+
 // ratio compares a figure with another system's in the same round.
 func ratio(own, base []*Run, f func(*Run) float64) string {
 	return format(pairs(own, base, func(a, b *Run) float64 { return f(a) / f(b) }), "%.2f")
 }
 
 // perBuffered is what a waiting span takes: the memory above that of the
-// passthrough in the same round.
-func perBuffered(own, base []*Run) string {
-	values := pairs(own, base, func(a, b *Run) float64 {
-		return float64(a.SteadyBytes-b.SteadyBytes) / float64(max(a.Buffered, 1))
-	})
-	if len(own) > 0 && own[0].Buffered == 0 {
-		return "–"
+// passthrough in the same round. Nothing of who does not wait.
+func perBuffered(own, floor []*Run) []float64 {
+	if len(own) == 0 || own[0].Buffered == 0 {
+		return nil
 	}
-	return format(values, "%.0f")
+	return pairs(own, floor, func(a, b *Run) float64 { return float64(a.SteadyBytes-b.SteadyBytes) / float64(a.Buffered) })
+}
+
+// perBufferedRatio is that beside another system's in the same round.
+func perBufferedRatio(own, base, floor []*Run) []float64 {
+	mine, theirs := perBuffered(own, floor), perBuffered(base, floor)
+	if len(mine) != len(theirs) {
+		return nil
+	}
+	ratios := make([]float64, len(mine))
+	for i := range mine {
+		ratios[i] = mine[i] / theirs[i]
+	}
+	return ratios
 }
 
 func pairs(own, base []*Run, f func(a, b *Run) float64) []float64 {

@@ -27,25 +27,26 @@ type Overload struct {
 	Refused     int     `json:"refused"` // answers
 	Out         int64   `json:"spans_out"`
 	Doubled     int64   `json:"spans_doubled"`
-	verdict.Errors
+	// Failed is what came out of the failed traces.
+	Failed verdict.Errors `json:"failed_traces"`
 
 	LimitBytes int64 `json:"limit_bytes"`
 	PeakBytes  int64 `json:"peak_rss_bytes"`
 
-	LoadSeconds       float64 `json:"load_seconds"`
+	LoadSeconds       float64 `json:"load_seconds"` // in which it was offered
 	DrainSeconds      float64 `json:"drain_seconds"`
 	PauseSeconds      float64 `json:"longest_pause_seconds"` // in which nothing was accepted
 	RSS               []int64 `json:"rss_by_second"`
 	AcceptedPerSecond []int   `json:"accepted_by_second"`
 }
 
-// faults names what does not hold.
-func (o *Overload) faults() string {
+// holds is yes, or names what does not hold.
+func (o *Overload) holds() string {
 	var all []string
 	if float64(o.PeakBytes) > maxOverLimit*float64(o.LimitBytes) {
 		all = append(all, "memory")
 	}
-	if o.Errors.Share() < minErrorsKept {
+	if o.Failed.Share() < minErrorsKept {
 		all = append(all, "errors")
 	}
 	if o.PauseSeconds > maxPauseSeconds {
@@ -79,7 +80,7 @@ func Overloads(p *Printer, factor float64, runs []Overload) {
 		p.Row(o.System, fmt.Sprint(o.Round), fmt.Sprintf("%.0f k", o.Sustainable/1e3),
 			fmt.Sprintf("%.0f k", float64(o.Offered)/o.LoadSeconds/1e3), fmt.Sprintf("%.0f k", float64(o.Accepted)/o.LoadSeconds/1e3),
 			fmt.Sprint(o.Refused), fmt.Sprintf("%.2f", float64(o.PeakBytes)/limit), fmt.Sprintf("%.2f", Median(steady)/limit),
-			fmt.Sprintf("%d of %d (%.2f %%)", o.Errors.Kept, o.Errors.Accepted, 100*o.Errors.Share()), fmt.Sprint(o.Errors.Whole),
-			fmt.Sprint(o.Doubled), fmt.Sprintf("%.1f", o.PauseSeconds), fmt.Sprintf("%.1f", o.DrainSeconds), o.faults())
+			fmt.Sprintf("%d of %d (%.2f %%)", o.Failed.Kept, o.Failed.Accepted, 100*o.Failed.Share()), fmt.Sprint(o.Failed.Whole),
+			fmt.Sprint(o.Doubled), fmt.Sprintf("%.1f", o.PauseSeconds), fmt.Sprintf("%.1f", o.DrainSeconds), o.holds())
 	}
 }

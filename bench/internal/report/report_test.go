@@ -39,6 +39,16 @@ func TestRatiosAreTakenWithinARound(t *testing.T) {
 	}, journey)
 }
 
+// Memory per buffered span is compared with another system's that also waits.
+func TestBufferedMemoryIsComparedWithinARound(t *testing.T) {
+	runs := []Run{
+		run("passthrough", 1, 2, 50, 0), run("tail", 1, 3, 450, 100_000), run("journey", 1, 3, 150, 100_000),
+	}
+	floor := of("passthrough", runs)
+	assert.InDeltaSlice(t, []float64{0.25}, perBufferedRatio(of("journey", runs), of("tail", runs), floor), 1e-9)
+	assert.Empty(t, perBufferedRatio(floor, of("tail", runs), floor), "who does not wait has nothing buffered")
+}
+
 func TestMedian(t *testing.T) {
 	assert.InDelta(t, 2, Median([]float64{3, 1, 2}), 0)
 	assert.InDelta(t, 2.5, Median([]float64{4, 3, 1, 2}), 0)

@@ -13,7 +13,7 @@ import (
 type Sample struct {
 	Seconds    float64 `json:"seconds"`
 	RSS        float64 `json:"rss_bytes"`
-	Heap       float64 `json:"heap_bytes"` // allocated, garbage included
+	Heap       float64 `json:"heap_bytes"` // live, after a collection
 	Goroutines float64 `json:"goroutines"`
 	Files      float64 `json:"open_files"`
 	Traces     float64 `json:"live_traces"`
@@ -38,7 +38,7 @@ type Soak struct {
 	Doubled  int64 `json:"spans_doubled"`
 	verdict.Kept
 	PeakBytes int64    `json:"peak_rss_bytes"`
-	End       Sample   `json:"end"` // when nothing was pending any more
+	End       Sample   `json:"end"` // when nothing was undecided any more
 	Samples   []Sample `json:"-"`   // lines of their own
 }
 
@@ -46,11 +46,12 @@ type Soak struct {
 var measured = []struct {
 	name string
 	of   func(*Sample) float64
+	most float64
 }{
-	{"resident memory", func(s *Sample) float64 { return s.RSS }},
-	{"heap", func(s *Sample) float64 { return s.Heap }},
-	{"goroutines", func(s *Sample) float64 { return s.Goroutines }},
-	{"open files", func(s *Sample) float64 { return s.Files }},
+	{"resident memory", func(s *Sample) float64 { return s.RSS }, verdict.MaxMemory},
+	{"live heap", func(s *Sample) float64 { return s.Heap }, verdict.MaxMemory},
+	{"goroutines", func(s *Sample) float64 { return s.Goroutines }, verdict.MaxCount},
+	{"open files", func(s *Sample) float64 { return s.Files }, verdict.MaxCount},
 }
 
 // growth is of the second half of the samples.
@@ -67,8 +68,8 @@ func (s *Soak) growth(of func(*Sample) float64) verdict.Growth {
 func (s *Soak) Faults() []error {
 	var faults []error
 	for _, m := range measured {
-		if g := s.growth(m.of); !g.Flat() {
-			faults = append(faults, fmt.Errorf("%s grow by %.1f ± %.1f %% in ten minutes", m.name, 100*g.PerTenMinutes, 100*g.Uncertainty))
+		if g := s.growth(m.of); !g.Flat(m.most) {
+			faults = append(faults, fmt.Errorf("%s: the trend is %+.1f ± %.1f %% in ten minutes", m.name, 100*g.PerTenMinutes, 100*g.Uncertainty))
 		}
 	}
 	for i := range s.Samples {
@@ -84,7 +85,7 @@ func (s *Soak) Faults() []error {
 	equal("spans the collector acknowledged", float64(s.Accepted), float64(s.Sent))
 	equal("spans it received", s.End.Received, float64(s.Accepted))
 	equal("spans in none of its counts", s.End.Missing(), 0)
-	equal("spans that still wait", s.End.Pending, 0)
+	equal("spans that still wait", s.End.Undecided(), 0)
 	equal("spans lost", s.End.Lost, 0)
 	equal("spans the backend got", float64(s.Out), s.End.Kept)
 	equal("spans the backend got twice", float64(s.Doubled), 0)
@@ -102,10 +103,11 @@ const samplesShown = 15
 func Soaked(p *Printer, s *Soak) {
 	p.Line("`%s` at a constant %d spans/s for %s. The gateway's spans, with the roots, come later and later at first, so that more and more traces are alive; in the second half nothing may grow.",
 		s.System, s.Rate, s.Lasts)
-	p.Line("Flat: the least-squares line grows by at most 2 %% in ten minutes, or by less than two standard errors.")
+	p.Line("Flat: the least-squares line through the second half grows by at most %.0f %% in ten minutes (counts by %.0f %%), or by less than two standard errors.",
+		100*verdict.MaxMemory, 100*verdict.MaxCount)
 	p.Line("")
-	p.Row("after s", "RSS MiB", "heap MiB", "goroutines", "open files", "live traces", "received", "kept", "dropped", "pending", "lost", "not accounted for")
-	p.Rule(12)
+	p.Row("after s", "RSS MiB", "live heap MiB", "goroutines", "open files", "live traces", "received", "kept", "dropped", "pending", "of these for recall", "lost", "not accounted for")
+	p.Rule(13)
 	step := max(1, len(s.Samples)/samplesShown)
 	for i := step - 1; i < len(s.Samples); i += step {
 		s.Samples[i].row(p, "")
@@ -120,7 +122,7 @@ func Soaked(p *Printer, s *Soak) {
 	}
 	p.Line("")
 	p.Line("%d spans sent, %d acknowledged, %d answers asked to send again. The backend got %d spans, %d of them twice; the collector counts %.0f kept. %d of %d must-keep traces whole; %.0f journeys decided early. Peak RSS %.0f MiB.",
-		s.Sent, s.Accepted, s.Refused, s.Out, s.Doubled, s.End.Counts.Kept, s.Whole, s.Traces, s.End.Early, mib(s.PeakBytes))
+		s.Sent, s.Accepted, s.Refused, s.Out, s.Doubled, s.End.Kept, s.Whole, s.Traces, s.End.Early, mib(s.PeakBytes))
 	p.Line("")
 	faults := s.Faults()
 	if len(faults) == 0 {
@@ -135,5 +137,5 @@ func (s *Sample) row(p *Printer, note string) {
 	p.Row(fmt.Sprintf("%.0f%s", s.Seconds, note), fmt.Sprintf("%.0f", mib(int64(s.RSS))), fmt.Sprintf("%.0f", mib(int64(s.Heap))),
 		fmt.Sprintf("%.0f", s.Goroutines), fmt.Sprintf("%.0f", s.Files), fmt.Sprintf("%.0f", s.Traces),
 		fmt.Sprintf("%.0f", s.Received), fmt.Sprintf("%.0f", s.Kept), fmt.Sprintf("%.0f", s.Dropped),
-		fmt.Sprintf("%.0f", s.Pending), fmt.Sprintf("%.0f", s.Lost), fmt.Sprintf("%.0f", s.Missing()))
+		fmt.Sprintf("%.0f", s.Pending), fmt.Sprintf("%.0f", s.Recallable), fmt.Sprintf("%.0f", s.Lost), fmt.Sprintf("%.0f", s.Missing()))
 }

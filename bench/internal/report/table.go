@@ -28,6 +28,8 @@ type Header struct {
 	AtPace    bool      `json:"at_pace"`
 	PerSecond int       `json:"spans_per_second"`
 	Rounds    int       `json:"rounds"`
+	// LapsSeconds is how long the load was sent again and again; 0 for once.
+	LapsSeconds float64 `json:"laps_seconds,omitempty"`
 }
 
 // Printer writes Markdown. It keeps the first error in Err and writes nothing
@@ -43,8 +45,12 @@ func (p *Printer) Header(h *Header) {
 	p.Line("")
 	p.Line("`%s`", h.Command)
 	p.Line("")
-	p.Line("Load: %d spans in %d traces, %.0f B of OTLP a span, seed %d.",
-		h.Spans, h.Traces, float64(h.Bytes)/float64(h.Spans), h.Seed)
+	laps := ""
+	if h.LapsSeconds > 0 {
+		laps = fmt.Sprintf(", again and again for %.0f s, each time as other traces", h.LapsSeconds)
+	}
+	p.Line("Load: %d spans in %d traces, %.0f B of OTLP a span, seed %d%s.",
+		h.Spans, h.Traces, float64(h.Bytes)/float64(h.Spans), h.Seed, laps)
 }
 
 // Line writes a line.

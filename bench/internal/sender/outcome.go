@@ -16,10 +16,13 @@ type Outcome struct {
 	Laps     int // begun; 1 without laps
 	Begun    time.Time
 	Took     time.Duration // from the first request to the last answer
+	// Offered is how long requests were due.
+	Offered time.Duration
 	// Behind is the longest time a request was taken up after it was due. Only
 	// at a pace.
 	Behind time.Duration
-	// Stalled is the longest time in which nothing was accepted.
+	// Stalled is the longest time in which nothing was accepted while requests
+	// were due.
 	Stalled time.Duration
 	// PerSecond is how many spans were accepted in each second from Begun; the
 	// last is not a whole one.
@@ -64,7 +67,9 @@ func (r *record) settle(i item, spans int, accepted bool) {
 	}
 	o.Accepted += spans
 	o.accepted[i.lap*o.requests+i.request] = true
-	o.Stalled = max(o.Stalled, now.Sub(r.latest))
+	if o.Offered == 0 {
+		o.Stalled = max(o.Stalled, now.Sub(r.latest))
+	}
 	r.latest = now
 	second := int(now.Sub(o.Begun) / time.Second)
 	for len(o.PerSecond) <= second {
@@ -73,11 +78,19 @@ func (r *record) settle(i item, spans int, accepted bool) {
 	o.PerSecond[second] += spans
 }
 
-func (r *record) end(laps int) Outcome {
+// planned notes that no more requests are due.
+func (r *record) planned(laps int) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcome.Laps, r.outcome.Offered = laps, now.Sub(r.outcome.Begun)
+	r.outcome.Stalled = max(r.outcome.Stalled, now.Sub(r.latest))
+}
+
+func (r *record) end() Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.outcome
-	o.Stalled = max(o.Stalled, time.Since(r.latest))
-	o.Laps, o.Refused, o.Behind, o.Took = laps, int(r.refused.Load()), time.Duration(r.behind.Load()), time.Since(o.Begun)
+	o.Refused, o.Behind, o.Took = int(r.refused.Load()), time.Duration(r.behind.Load()), time.Since(o.Begun)
 	return o
 }

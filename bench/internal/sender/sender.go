@@ -115,10 +115,10 @@ func (s *sending) run(ctx context.Context) (Outcome, error) {
 			}
 		})
 	}
-	laps := s.plan(ctx, items)
+	s.outcome.planned(s.plan(ctx, items))
 	close(items)
 	wg.Wait()
-	return s.outcome.end(laps), context.Cause(ctx)
+	return s.outcome.end(), context.Cause(ctx)
 }
 
 // work sends requests until none is left.

@@ -123,7 +123,9 @@ func TestABacklogIsBounded(t *testing.T) {
 }
 
 func TestAStallIsSeen(t *testing.T) {
-	l := generate(t)
+	l, err := load.Generate(load.Settings{Seed: 1, Spans: 60_000, SpansPerSecond: 20_000})
+	require.NoError(t, err)
+	require.Greater(t, len(l.Requests), 60, "some must be due while all callers wait")
 	release := make(chan struct{})
 	_, address := start(t, func(n int64) error {
 		if n == 30 {

@@ -7,7 +7,13 @@ type Counts struct {
 	Dropped  float64 `json:"dropped"`
 	Pending  float64 `json:"pending"`
 	Lost     float64 `json:"lost"`
+	// Recallable are those of Pending that are held in case an error comes late,
+	// although their trace was decided to be dropped.
+	Recallable float64 `json:"recallable"`
 }
+
+// Undecided is how many spans wait for a decision or to be handed on.
+func (c Counts) Undecided() float64 { return c.Pending - c.Recallable }
 
 // Missing is how many of the spans received are in none of the other counts;
 // negative if some are in two of them. Counts are read one after the other, so

@@ -13,15 +13,21 @@ type Growth struct {
 	Uncertainty float64 `json:"uncertainty"`
 }
 
-// maxGrowth is what counts as flat. A leak of one byte for each span at 50,000
-// spans/s is 30 MB in ten minutes: more than 2 % of a collector under 1.5 GB.
-const maxGrowth = 0.02
+// Growth in ten minutes that counts as flat.
+const (
+	// MaxMemory: a leak of one byte for each span at 50,000 spans/s is 30 MB in
+	// ten minutes, more than 2 % of a collector under 1.5 GB.
+	MaxMemory = 0.02
+	// MaxCount is of goroutines and open files, of which a collector has a few
+	// dozen: connections come and go, a leak adds one a second.
+	MaxCount = 0.2
+)
 
-// Flat is whether it does not grow: by no more than 2 % in ten minutes, or by
+// Flat is whether it does not grow: by no more than most in ten minutes, or by
 // so little beside the scatter of the samples (two standard errors) that
 // nobody could tell.
-func (g Growth) Flat() bool {
-	return g.PerTenMinutes <= maxGrowth || g.PerTenMinutes-2*g.Uncertainty <= 0
+func (g Growth) Flat(most float64) bool {
+	return g.PerTenMinutes <= most || g.PerTenMinutes-2*g.Uncertainty <= 0
 }
 
 // GrowthOf fits the line to samples taken every interval. It needs three; with
