@@ -24,6 +24,7 @@
 //	ledger.go     what can be asked about the latest decisions
 //	telemetry.go  what is counted on the way
 //	  counts.go     the decisions, by journey, before anything is dropped
+//	  telemetry_rules.go  conditions that fail, and what was learned
 //
 // Over a reload or a stop:
 //
@@ -32,9 +33,10 @@
 //	  saved.go      kept in the process, or in a storage extension
 //	inherit.go    and taken over by it
 //
-// What a user writes is in config.go, config_match.go, config_budget.go
-// and units.go; compile.go
-// turns it into what decides.
+// What a user writes is in config.go, config_match.go, config_rules.go,
+// config_budget.go and units.go; compile.go turns it into what decides, with
+// ottl.go and ottl_plain.go for conditions in OTTL, and warnings.go says which
+// rules are probably in a wrong order.
 //
 // Under internal/ lies what needs neither clock nor pipeline: facts (the
 // summary of a trace), match (conditions on spans), policy (name, outcome,

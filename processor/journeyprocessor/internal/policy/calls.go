@@ -11,7 +11,7 @@ import (
 // of a traced service are, a database's are not. Any goroutine may use it. It
 // is a table of 4096 calls, 64 KiB; those seen least make room for new ones.
 type calls struct {
-	mu   sync.Mutex // for those who learn; who asks needs none
+	mu   sync.Mutex // for making a place; nothing else needs it
 	sets [callSets][callWays]learnedCall
 }
 
@@ -45,40 +45,56 @@ func (c *calls) set(key facts.CallKey) *[callWays]learnedCall {
 	return &c.sets[uint64(key)>>20%callSets]
 }
 
-func (c *calls) ask(key facts.CallKey) experience {
+// find returns the call's entry, nil if it has none.
+func (c *calls) find(key facts.CallKey) *learnedCall {
 	set := c.set(key)
 	for i := range set {
-		if set[i].key.Load() != uint64(key) {
-			continue
-		}
-		counts := set[i].counts.Load()
-		switch seen, answered := counts>>32, counts&(1<<32-1); {
-		case seen < callsKnown:
-			return unknownCall
-		case 2*answered >= seen:
-			return answeredCall
-		default:
-			return unansweredCall
+		if set[i].key.Load() == uint64(key) {
+			return &set[i]
 		}
 	}
-	return unknownCall
+	return nil
+}
+
+func (c *calls) ask(key facts.CallKey) experience {
+	call := c.find(key)
+	if call == nil {
+		return unknownCall
+	}
+	counts := call.counts.Load()
+	switch seen, answered := counts>>32, counts&(1<<32-1); {
+	case seen < callsKnown:
+		return unknownCall
+	case 2*answered >= seen:
+		return answeredCall
+	default:
+		return unansweredCall
+	}
 }
 
 // learn adds all calls of a journey that was waited for.
 func (c *calls) learn(f *facts.Facts) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for seen := range f.Calls {
-		call := c.place(seen.Key)
+		call := c.find(seen.Key)
 		if call == nil {
-			continue
+			call = c.place(seen.Key)
 		}
+		if call != nil {
+			call.add(uint64(seen.Seen), uint64(seen.Answered))
+		}
+	}
+}
+
+func (call *learnedCall) add(seen, answered uint64) {
+	for {
 		counts := call.counts.Load()
-		s, a := counts>>32+uint64(seen.Seen), counts&(1<<32-1)+uint64(seen.Answered)
+		s, a := counts>>32+seen, counts&(1<<32-1)+answered
 		for s > callsRemembered {
 			s, a = s/2, a/2
 		}
-		call.counts.Store(s<<32 | a)
+		if call.counts.CompareAndSwap(counts, s<<32|a) {
+			return
+		}
 	}
 }
 
@@ -86,6 +102,8 @@ func (c *calls) learn(f *facts.Facts) {
 // loses half of its count each time a new one asks, and its place at last: a
 // stranger's ever new names displace each other, and not what comes often.
 func (c *calls) place(key facts.CallKey) *learnedCall {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	set := c.set(key)
 	least := &set[0]
 	for i := range set {

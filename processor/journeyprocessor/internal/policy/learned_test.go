@@ -335,7 +335,7 @@ func TestWhatWasLearnedCanBeAdoptedWithinTheNewBounds(t *testing.T) {
 	}
 	old, fresh, none := rules(), rules(), Policy{}
 	learned := old.NewLearned(Percentiles{MinJourneys: 5, Window: time.Hour, MaxNames: 100}, 100)
-	for i := range 50 {
+	for i := range 200 {
 		f := callFacts(true, fmt.Sprint("call ", i%10), ptrace.SpanKindProducer)
 		d := old.Decide(pcommon.TraceID{1}, f, Waited, learned, begun)
 		learned.Learn(f, &d, Waited, begun)
