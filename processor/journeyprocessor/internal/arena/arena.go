@@ -21,14 +21,14 @@ import (
 
 const (
 	// slabSize is the unit that blocks of one size are carved from. The sizes
-	// in use, some forty, may each have one that is partly used: 10 MiB.
-	slabSize = 256 << 10
+	// in use, some thirty, may each have one that is partly used: 4 MiB.
+	slabSize = 128 << 10
 	// maxClass is the largest block that shares a slab. Larger ones are mapped
 	// and unmapped one by one.
 	maxClass = slabSize / 4
 	// warm is how much that is free is kept in physical memory, ready for use.
 	// The rest is given back to the system.
-	warm = 16 << 20
+	warm = 4 << 20
 )
 
 // Block is a run of bytes. The zero Block has none and need not be freed.

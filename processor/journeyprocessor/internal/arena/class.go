@@ -7,8 +7,8 @@ import "math/bits"
 const (
 	smallest = 64
 	steps    = 4
-	// classCount reaches to maxClass: ten doublings of the smallest.
-	classCount = 10*steps + 1
+	// classCount reaches to maxClass: nine doublings of the smallest.
+	classCount = 9*steps + 1
 )
 
 func slotSize(class int) int {
