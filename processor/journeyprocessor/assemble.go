@@ -31,12 +31,24 @@ type trace struct {
 
 	first, last time.Time // arrival of the first part and of the last span
 	due         time.Time // when to decide if nothing more arrives
-	scheduled   time.Time // of its newest entry in the deadline queue
-	slot        int64     // of the same
+	scheduled   time.Time // of its entry in the deadline queue; zero: it has none
 	parkAt      time.Time // when what lies as it came is to be parked; zero: nothing does
-	decided     bool
+	appointment *appointment
 
 	older, newer *trace // neighbours by arrival, for deciding the oldest early
+}
+
+// appointment is a trace's entry in the deadline queue. Nothing can be taken out
+// of the queue, so an entry that is no longer wanted is emptied: it would keep a
+// trace that was decided early on the heap for as long as that had to wait.
+type appointment struct{ trace *trace }
+
+// cancel empties a trace's entry in the queue, if it has one.
+func (t *trace) cancel() {
+	if t.appointment != nil {
+		t.appointment.trace, t.appointment = nil, nil
+	}
+	t.scheduled = time.Time{}
 }
 
 // usualPieces is how many pieces a trace is given room for at first.
@@ -57,7 +69,8 @@ type shard struct {
 	traceList        // of those, by arrival
 	cutShort  int    // traces decided because of a stop
 	sweep     *trace // the next to be parked for want of memory; nil: the oldest
-	deadlines *deadline.Queue[*trace]
+	swept     bool   // that the newest was reached since the last tick
+	deadlines *deadline.Queue[*appointment]
 	parker    parker
 	recall    recall
 	memory    *memory.Decisions
@@ -70,7 +83,7 @@ func newShard(e *engine, index int) *shard {
 	return &shard{
 		engine: e, in: make(chan arrival, arrivals), short: make(chan struct{}, 1),
 		traces:    make(map[pcommon.TraceID]*trace),
-		deadlines: deadline.New[*trace](tick, now),
+		deadlines: deadline.New[*appointment](tick, now),
 		parker:    parker{store: &e.store},
 		recall:    newRecall(int64(e.config.Buffer.Recall) / int64(n)),
 		memory:    memory.New(memory.NewSeed(), e.config.Decisions.Kept/n, e.config.Decisions.Dropped/n),
@@ -98,6 +111,7 @@ func (s *shard) run() {
 			}
 			s.assemble(a)
 		case <-ticker.C:
+			s.swept = false
 			s.wakeDue(time.Now())
 		case <-s.short:
 		}
@@ -143,10 +157,9 @@ func (s *shard) open(id pcommon.TraceID, now time.Time) *trace {
 	return t
 }
 
-// closeTrace takes a trace out. Its entry in the deadline queue stays until it
-// comes up, and is then ignored.
+// closeTrace takes a trace out.
 func (s *shard) closeTrace(t *trace) {
-	t.decided = true
+	t.cancel()
 	delete(s.traces, t.id)
 	if s.sweep == t {
 		s.sweep = t.newer
@@ -187,24 +200,26 @@ func (s *shard) schedule(t *trace) {
 
 // wake has the trace come up when it is to be decided or parked, whichever is
 // sooner. A time that moves away is looked up again when the old one comes up;
-// only one that comes nearer needs an entry of its own.
+// only one that comes nearer needs a new entry.
 func (s *shard) wake(t *trace) {
 	at := t.due
 	if !t.parkAt.IsZero() && t.parkAt.Before(at) {
 		at = t.parkAt
 	}
 	if t.scheduled.IsZero() || at.Before(t.scheduled) {
-		t.scheduled = at
-		t.slot = s.deadlines.Add(at, t)
+		t.cancel()
+		t.scheduled, t.appointment = at, &appointment{t}
+		s.deadlines.Add(at, t.appointment)
 	}
 }
 
 func (s *shard) wakeDue(now time.Time) {
-	s.deadlines.Due(now, func(slot int64, t *trace) {
-		if t.decided || slot != t.slot {
+	s.deadlines.Due(now, func(a *appointment) {
+		t := a.trace
+		if t == nil {
 			return
 		}
-		t.scheduled = time.Time{}
+		t.cancel()
 		if !t.due.After(now) {
 			s.decide(t, policy.Waited, "")
 			return

@@ -20,6 +20,7 @@
 //	release.go    kept spans leave, and are retried until accepted
 //	  batch.go      what fits into a batch, and how one is divided
 //	  suspects.go   single records that go on being refused
+//	  losses.go     what is said of those that are lost
 //	  tag.go        what is written on them
 //	ledger.go     what can be asked about the latest decisions
 //	telemetry.go  what is counted on the way

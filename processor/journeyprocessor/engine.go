@@ -94,7 +94,8 @@ func newEngine(id component.ID, settings component.TelemetrySettings, config *Co
 var poisonFreed bool
 
 func (e *engine) newReleaser(count *signalCounters) *releaser {
-	r := &releaser{config: e.config.Release, logger: e.logger, count: count, store: &e.store}
+	r := &releaser{config: e.config.Release, logger: e.logger, count: count, store: &e.store, stopping: make(chan struct{})}
+	r.losses = losses{logger: e.logger, signal: count.signal}
 	r.waiting = sync.NewCond(&r.mu)
 	return r
 }

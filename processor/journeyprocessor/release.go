@@ -78,9 +78,11 @@ type releaser struct {
 
 	accepted atomic.Int64 // batches that the next component has taken
 	suspects suspects
+	losses   losses
 
-	wg     sync.WaitGroup
-	cancel context.CancelFunc // gives up what is on its way
+	stopping chan struct{} // closed by stop: pauses end
+	wg       sync.WaitGroup
+	cancel   context.CancelFunc // gives up what is on its way
 }
 
 func (r *releaser) start() {
@@ -108,6 +110,7 @@ func (r *releaser) stop(ctx context.Context, leaves bool) (left []*released) {
 	r.closed, r.leaves = true, leaves
 	r.mu.Unlock()
 	r.waiting.Broadcast()
+	close(r.stopping)
 	if r.cancel == nil {
 		left, r.queue = r.queue, nil
 		return left
@@ -118,6 +121,7 @@ func (r *releaser) stop(ctx context.Context, leaves bool) (left []*released) {
 	r.wg.Wait()
 	r.suspects.stop()
 	r.cancel()
+	r.losses.flush()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	left, r.left = r.left, nil
@@ -243,15 +247,27 @@ func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.E
 	}
 }
 
-// retry counts and waits; not longer than ctx.
+// lastPause is the longest pause between retries once the releaser is stopping.
+// The next component may be back, and there is little time left to see it.
+const lastPause = 500 * time.Millisecond
+
+// retry counts and waits; not longer than ctx, and once, if the releaser begins
+// to stop meanwhile, not longer than until then.
 func (r *releaser) retry(ctx context.Context, pause time.Duration, err error) {
 	r.count.retried(ctx)
 	r.logger.Debug("The next component refused a batch for now",
 		zap.String("signal", r.count.signal), zap.Duration("retry_in", pause), zap.Error(err))
+	stopping := r.stopping
+	select {
+	case <-stopping:
+		stopping, pause = nil, min(pause, lastPause)
+	default:
+	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
+	case <-stopping:
 	case <-timer.C:
 	}
 }
@@ -271,9 +287,7 @@ func (r *releaser) settle(ctx context.Context, batch []*released, lost string, e
 		return
 	}
 	r.count.lost(ctx, records, lost)
-	r.logger.Error("Lost what was to be kept: the next component has not taken it",
-		zap.String("signal", r.count.signal), zap.String("reason", lost), zap.Int("records", records),
-		zap.Stringer("trace_id", batch[0].id), zap.Error(err))
+	r.losses.say(records, zap.String("reason", lost), zap.Stringer("trace_id", batch[0].id), zap.Error(err))
 }
 
 func (r *releaser) newBackOff() *backoff.ExponentialBackOff {

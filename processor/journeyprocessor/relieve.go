@@ -33,6 +33,9 @@ func (s *shard) park(t *trace) int64 {
 	t.parkAt = time.Time{}
 	before := t.spans.size() + t.logs.size()
 	parcels := s.parker.park(&t.spans) + s.parker.park(&t.logs)
+	if parcels == 0 {
+		return 0
+	}
 	s.engine.telemetry.ProcessorJourneyParkedParcels.Add(context.Background(), int64(parcels))
 	saved := before - t.spans.size() - t.logs.size()
 	t.size -= saved
@@ -80,10 +83,12 @@ func (s *shard) relieve() {
 const relieveAtOnce = 4096
 
 // parkOldest goes on where it stopped the last time, from the oldest trace to
-// the newest and round again, until that many bytes are saved.
+// the newest, until that many bytes are saved. At the newest it stops until the
+// next tick, when there may be something to park again: while much is parked
+// already, another round with each batch would cost more than all else.
 func (s *shard) parkOldest(bytes int64) {
 	for range relieveAtOnce {
-		if bytes <= 0 {
+		if bytes <= 0 || s.swept {
 			return
 		}
 		t := s.sweep
@@ -93,8 +98,12 @@ func (s *shard) parkOldest(bytes int64) {
 		if t == nil {
 			return
 		}
-		s.sweep = t.newer
-		bytes -= s.park(t)
+		if s.sweep = t.newer; s.sweep == nil {
+			s.swept = true
+		}
+		if !t.parkAt.IsZero() {
+			bytes -= s.park(t)
+		}
 	}
 }
 

@@ -6,7 +6,8 @@ import "time"
 // Queue hands out what is due. It is a timing wheel without a horizon: adding
 // takes constant time, and so does each thing handed out, whether it waits a
 // second or half an hour. Nothing can be taken out early: an owner whose thing
-// was decided or moved ignores it when it comes up. One goroutine at a time.
+// was decided or moved ignores it when it comes up, and should see to it that
+// the entry holds no memory until then. One goroutine at a time.
 type Queue[T any] struct {
 	tick  time.Duration
 	began time.Time // where slots are counted from; keeps its monotonic reading
@@ -20,22 +21,20 @@ func New[T any](tick time.Duration, now time.Time) *Queue[T] {
 }
 
 // Add puts v in to be handed out at at or up to a tick later; at the next call
-// of Due if that has passed. It returns v's slot, by which an owner can tell
-// the newest of several entries for one thing.
-func (q *Queue[T]) Add(at time.Time, v T) (slot int64) {
-	slot = max(q.slot(at)+1, q.next)
+// of Due if that has passed.
+func (q *Queue[T]) Add(at time.Time, v T) {
+	slot := max(q.slot(at)+1, q.next)
 	q.slots[slot] = append(q.slots[slot], v)
-	return slot
 }
 
 // Due calls f with everything that is due, in the order of its slots. F may
 // call Add.
-func (q *Queue[T]) Due(now time.Time, f func(slot int64, v T)) {
+func (q *Queue[T]) Due(now time.Time, f func(v T)) {
 	for last := q.slot(now); q.next <= last; {
 		slot := q.next
 		q.next++
 		for _, v := range q.slots[slot] {
-			f(slot, v)
+			f(v)
 		}
 		delete(q.slots, slot)
 	}

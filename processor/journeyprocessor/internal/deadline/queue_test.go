@@ -28,7 +28,7 @@ func TestEverythingComesOnceAndInTime(t *testing.T) {
 			continue
 		}
 		now = now.Add(time.Duration(rnd.Int64N(int64(2 * time.Second))))
-		q.Due(now, func(_ int64, v int) {
+		q.Due(now, func(v int) {
 			require.Contains(t, due, v)
 			require.False(t, due[v].After(now), "too early")
 			delete(due, v)
@@ -37,17 +37,17 @@ func TestEverythingComesOnceAndInTime(t *testing.T) {
 			require.Less(t, now.Sub(at), 2*tick, "too late")
 		}
 	}
-	q.Due(now.Add(time.Hour), func(_ int64, v int) { delete(due, v) })
+	q.Due(now.Add(time.Hour), func(v int) { delete(due, v) })
 	require.Empty(t, due)
 	require.Empty(t, q.slots)
 }
 
 func TestWhatIsOverdueWhenItIsAddedComesNext(t *testing.T) {
 	q := New[string](tick, start)
-	q.Due(start.Add(time.Hour), func(int64, string) { t.Fatal("nothing was added") })
+	q.Due(start.Add(time.Hour), func(string) { t.Fatal("nothing was added") })
 	q.Add(start, "late")
 	var got []string
-	q.Due(start.Add(time.Hour+tick), func(_ int64, v string) { got = append(got, v) })
+	q.Due(start.Add(time.Hour+tick), func(v string) { got = append(got, v) })
 	require.Equal(t, []string{"late"}, got)
 }
 
@@ -57,7 +57,7 @@ func TestAddingWhileThingsAreDue(t *testing.T) {
 	n := 0
 	for range 10 {
 		start := start.Add(time.Duration(n+1) * tick)
-		q.Due(start, func(int64, int) { n++; q.Add(start, n) })
+		q.Due(start, func(int) { n++; q.Add(start, n) })
 	}
 	require.Equal(t, 10, n)
 }
