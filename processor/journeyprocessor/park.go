@@ -200,7 +200,10 @@ func (d *dictionaries) add(raw []byte, now time.Time) {
 	if now.Before(d.due) {
 		return
 	}
-	d.sample = append(d.sample, raw[:min(len(raw), dictionarySample)]...)
+	// Another part of each trace: records are in the order of their headers, so
+	// the first part would always be of the same services.
+	from := len(d.sample) % max(len(raw)-dictionarySample, 1)
+	d.sample = append(d.sample, raw[from:min(from+dictionarySample, len(raw))]...)
 	if len(d.sample) < dictionarySize {
 		return
 	}
