@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/memory"
 )
 
 // bequest keeps what engines leave that were stopped for a reload, in the same
@@ -89,8 +91,14 @@ func isReload() bool {
 func (e *engine) bequeathWaiting(h *handover, now time.Time) error {
 	parker := parker{store: &e.store}
 	var errs []error
+	decisions := make([]*memory.Decisions, len(e.shards))
+	for i, s := range e.shards {
+		decisions[i] = s.memory
+	}
+	for _, d := range memory.ToSave(decisions) {
+		h.add(&estate{decisions: d})
+	}
 	for _, s := range e.shards {
-		h.add(&estate{decisions: s.memory})
 		for s.oldest != nil {
 			t := s.oldest
 			s.closeTrace(t)

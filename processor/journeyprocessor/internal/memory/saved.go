@@ -34,6 +34,37 @@ func (d *Decisions) AppendTo(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[from:], castagnoli))
 }
 
+// ToSave is what each of several memories that have adopted the same has to
+// save so that all of it is saved once: its own, and what was adopted with one
+// that has forgotten least of it. If each saved that too, and each successor
+// adopted from all, there would be more of it from stop to stop, without an end;
+// and so there would if a memory that nothing is added to kept all it adopts.
+func ToSave(all []*Decisions) []*Decisions {
+	save := make([]*Decisions, len(all))
+	var kept, dropped int // whose adopted rows are the most
+	for i, d := range all {
+		own := *d
+		own.kept.adopted, own.dropped.adopted = nil, nil
+		save[i] = &own
+		if len(d.kept.adopted) > len(all[kept].kept.adopted) {
+			kept = i
+		}
+		if len(d.dropped.adopted) > len(all[dropped].dropped.adopted) {
+			dropped = i
+		}
+	}
+	if len(all) > 0 {
+		save[kept].kept.adopted = all[kept].kept.latest()
+		save[dropped].dropped.adopted = all[dropped].dropped.latest()
+	}
+	return save
+}
+
+// latest is what was adopted, as far as there is place for it beside t's own.
+func (t *table) latest() [][]*generation {
+	return t.adopted[:min(len(t.adopted), generations-len(t.own))]
+}
+
 func (t *table) appendTo(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(t.own)+len(t.adopted)))
 	for _, g := range t.own {

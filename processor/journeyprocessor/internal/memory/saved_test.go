@@ -88,3 +88,31 @@ func FuzzLoad(f *testing.F) {
 		require.Equal(t, Kept, answer(grown, number(199)))
 	})
 }
+
+// TestWhatWasAdoptedIsSavedOnce: by shards of which some remember nothing of
+// their own, from successor to successor.
+func TestWhatWasAdoptedIsSavedOnce(t *testing.T) {
+	const shards, each = 6, 100
+	var saved []*Decisions
+	for stop := range 10 {
+		all := make([]*Decisions, shards)
+		for i := range all {
+			all[i] = New(NewSeed(), each, each)
+			all[i].Adopt(saved...)
+		}
+		all[stop%shards].Keep(number(stop), Verdict{Journey: "a", Weight: uint64(stop)})
+		all[stop%shards].Drop(number(1000 + stop))
+		for _, d := range all {
+			require.Equal(t, stop > 0, stop > 0 && answer(d, number(stop-1)) == Kept, "what the one before knew")
+		}
+		saved = ToSave(all)
+		kept, dropped := 0, 0
+		for _, d := range saved {
+			k, n := d.Len()
+			kept, dropped = kept+k, dropped+n
+		}
+		require.LessOrEqual(t, kept, generations+1)
+		require.LessOrEqual(t, dropped, generations+1)
+		require.Equal(t, kept, dropped)
+	}
+}
