@@ -196,7 +196,7 @@ func createDefaultConfig() *Config {
 			Percentiles: PercentilesConfig{MinJourneys: 200, Window: Duration{10 * time.Minute}},
 			Shapes:      ShapesConfig{Max: 10_000},
 		},
-		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{15 * time.Second}, Recall: 8 << 20},
+		Buffer:    BufferConfig{Memory: 512 << 20, Trace: 32 << 20, ParkAfter: Duration{10 * time.Second}, Recall: 8 << 20},
 		Decisions: DecisionsConfig{Kept: 250_000, Dropped: 2_000_000, Ledger: 10_000},
 		Release: ReleaseConfig{
 			MaxBatch: 4096, MaxBatchBytes: 2 << 20, Consumers: 4, Retry: retry,
