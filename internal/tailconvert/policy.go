@@ -71,6 +71,7 @@ type remarks struct {
 	texts        bool // plain texts are compared
 	milliseconds bool // durations are compared
 	chance       bool // shares are drawn
+	salts        map[string]bool
 }
 
 // simple are the policies that may stand anywhere. Settings of theirs that

@@ -67,8 +67,23 @@ func probabilistic(p *policy) term {
 	case percentage < 100:
 		t.draws = []draw{{salt: {0, percentage / 100}}}
 		p.remarks.chance = true
+		p.salted(salt)
 	}
 	return t
+}
+
+// maxSalts bounds the work of computing what independent draws let through
+// together, which grows with its power.
+const maxSalts = 6
+
+func (p *policy) salted(salt string) {
+	if p.remarks.salts == nil {
+		p.remarks.salts = map[string]bool{}
+	}
+	p.remarks.salts[salt] = true
+	if len(p.remarks.salts) == maxSalts+1 {
+		p.add(p.own.node, "%s: more than %d different hash_salts", p.own.path, maxSalts)
+	}
 }
 
 func statusCode(p *policy) term {

@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processortest"
 
@@ -254,7 +255,8 @@ func TestConvertedLimitsLetAsMuchThrough(t *testing.T) {
 // decide otherwise about just these traces.
 func TestDifferencesAreAsTheCommentsSay(t *testing.T) {
 	for _, test := range []struct {
-		name, file   string
+		name         string
+		policies     string // or the name of an example
 		change       func(*example)
 		theirs, ours bool
 	}{
@@ -263,13 +265,29 @@ func TestDifferencesAreAsTheCommentsSay(t *testing.T) {
 		{"an attribute of the span hides the resource's", "string_attribute", func(e *example) { e.onSpans["tenant"], e.resource["tenant"] = "lead", "gold" }, true, false},
 		{"a service's name on a span", "string_attribute", func(e *example) { e.onSpans["service.name"] = "stock" }, true, false},
 		{"a number as a text", "string_attribute", func(e *example) { e.onSpans["tenant"] = true; e.resource["tenant"] = "gold" }, true, false},
+		{
+			"an error in a trace that is too large", "maximum_trace_size_bytes: 1000\npolicies: [{name: a, type: status_code, status_code: {status_codes: [ERROR]}}]",
+			func(e *example) { e.onSpans["text"], e.status = strings.Repeat("x", 2000), ptrace.StatusCodeError }, false, true,
+		},
+		{
+			"a trace of more spans than the burst", "policies: [{name: a, type: rate_limiting, rate_limiting: {spans_per_second: 10, burst_capacity: 20}}]",
+			func(e *example) { e.spans = 30 }, false, true,
+		},
+		{
+			"a condition that fails for another span", `policies: [{name: a, type: ottl_condition, ottl_condition: {error_mode: propagate, span: ['Double(attributes["n"]) > 3']}}]`,
+			func(e *example) { e.onSpans["n"], e.onRoot = "12", "many" }, false, true,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join(examples, test.file+".yaml"))
-			require.NoError(t, err)
+			text := test.policies
+			if !strings.Contains(text, " ") {
+				file, err := os.ReadFile(filepath.Join(examples, test.policies+".yaml"))
+				require.NoError(t, err)
+				text = string(file)
+			}
 			e := plainExample()
 			test.change(e)
-			theirs, ours := newPair(t, string(text)).run(t, []*example{e}, time.Second)
+			theirs, ours := newPair(t, text).run(t, []*example{e}, time.Second)
 			require.Equal(t, test.theirs, theirs[e.id] > 0, "tail_sampling")
 			require.Equal(t, test.ours, ours[e.id] > 0, "journey")
 		})

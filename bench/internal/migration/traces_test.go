@@ -21,6 +21,7 @@ type example struct {
 	async    time.Duration // if longer, of one span below the root
 	status   ptrace.StatusCode
 	onSpans  map[string]any // of one span
+	onRoot   string         // the root's attribute n, if there is one
 	resource map[string]any // of the resource of one span
 	event    string         // the type of an exception on one span
 	state    string
@@ -105,6 +106,9 @@ func (e *example) batch(from, to int) ptrace.Traces {
 		span.SetSpanID(pcommon.SpanID{byte(i + 1)})
 		span.SetName("work")
 		span.SetFlags(e.flags &^ 1)
+		if e.onRoot != "" && i == 0 {
+			span.Attributes().PutStr("n", e.onRoot)
+		}
 		took := e.took
 		if i > 0 {
 			span.SetParentSpanID(pcommon.SpanID{1})
