@@ -91,8 +91,8 @@ func stringAttribute(p *policy) term {
 	return t
 }
 
-// values compares with plain fields, which cost a tenth of OTTL, where they can
-// say it.
+// values compares with plain fields where they can say it, as a user would
+// write it.
 func (p *policy) values(key string, values []string) when {
 	var conditions []when
 	for _, value := range values {
