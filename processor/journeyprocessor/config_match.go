@@ -23,9 +23,12 @@ type MatchConfig struct {
 	Status     string            `mapstructure:"status"`
 	Attributes map[string]string `mapstructure:"attributes"` // of the span or its resource
 	Root       bool              `mapstructure:"root"`       // only a span without a parent
-	// Condition and ResourceCondition are OTTL, in the span and in the resource
-	// context. What fails while it is evaluated does not hold, and is counted.
+	// Condition, EventCondition and ResourceCondition are OTTL, in the span, in
+	// the span event and in the resource context; EventCondition asks for one
+	// event of the span that fulfils it. What fails while it is evaluated does
+	// not hold, and is counted.
 	Condition         string `mapstructure:"condition"`
+	EventCondition    string `mapstructure:"event_condition"`
 	ResourceCondition string `mapstructure:"resource_condition"`
 }
 
@@ -49,7 +52,7 @@ var severities = map[string]plog.SeverityNumber{
 func (c *MatchConfig) Validate() error {
 	var errs []error
 	if c.isEmpty() {
-		errs = append(errs, errors.New("match must ask for something (service, span, kind, status, attributes, root, condition or resource_condition)"))
+		errs = append(errs, errors.New("match must ask for something (service, span, kind, status, attributes, root, condition, event_condition or resource_condition)"))
 	}
 	if c.Kind != "" {
 		errs = append(errs, oneOf("kind", c.Kind, slices.Sorted(maps.Keys(kinds))...))
@@ -62,7 +65,7 @@ func (c *MatchConfig) Validate() error {
 
 func (c *MatchConfig) isEmpty() bool {
 	return c.Service == "" && c.Span == "" && c.Kind == "" && c.Status == "" && len(c.Attributes) == 0 && !c.Root &&
-		c.Condition == "" && c.ResourceCondition == ""
+		c.Condition == "" && c.EventCondition == "" && c.ResourceCondition == ""
 }
 
 // compile makes the condition. Failed is called with each failure of one of
@@ -87,6 +90,11 @@ func (c *MatchConfig) compileExpressions(m *match.Condition, failed conditionFai
 		}
 		errs = append(errs, prefixed("condition", err))
 		m.Expression = expression
+	}
+	if c.EventCondition != "" {
+		expression, err := compileEventCondition(c.EventCondition, failed)
+		errs = append(errs, prefixed("event_condition", err))
+		m.EventExpression = expression
 	}
 	if c.ResourceCondition != "" {
 		expression, err := compileResourceCondition(c.ResourceCondition, failed)
@@ -128,6 +136,7 @@ func (c *MatchConfig) String() string {
 		add("root", "true")
 	}
 	add("condition", c.Condition)
+	add("event_condition", c.EventCondition)
 	add("resource_condition", c.ResourceCondition)
 	return strings.Join(parts, ", ")
 }

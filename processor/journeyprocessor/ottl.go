@@ -7,6 +7,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlresource"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspan"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspanevent"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/ottlfuncs"
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
@@ -31,6 +32,16 @@ func compileSpanCondition(text string, failed conditionFailed) (match.Expression
 		return nil, fmt.Errorf("make a parser of span conditions: %w", err)
 	}
 	return compileCondition(&parser, ottlspan.ContextName, text, failed)
+}
+
+// compileEventCondition does the same in the span event context.
+func compileEventCondition(text string, failed conditionFailed) (match.EventExpression, error) {
+	functions := ottlfuncs.StandardConverters[*ottlspanevent.TransformContext]()
+	parser, err := ottlspanevent.NewParser(functions, silent, ottlspanevent.EnablePathContextNames())
+	if err != nil {
+		return nil, fmt.Errorf("make a parser of span event conditions: %w", err)
+	}
+	return compileCondition(&parser, ottlspanevent.ContextName, text, failed)
 }
 
 // compileResourceCondition does the same in the resource context.

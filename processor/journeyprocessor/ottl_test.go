@@ -37,6 +37,11 @@ func heldBy(t *testing.T, c MatchConfig, td ptrace.Traces) (held bool, failures 
 func TestAMatchHoldsIfPlainFieldsAndConditionsHoldOnOneSpan(t *testing.T) {
 	td := batch([]span{{Trace: "a", ID: 1, Parent: 7, Service: "stock", Name: "POST /orders/17", Kind: "server", Attributes: map[string]string{"n": "12", "word": "many"}}})
 	td.ResourceSpans().At(0).ScopeSpans().At(0).Scope().SetName("scope")
+	events := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Events()
+	events.AppendEmpty().SetName("retry")
+	thrown := events.AppendEmpty()
+	thrown.SetName("exception")
+	thrown.Attributes().PutStr("exception.type", "timeout")
 	for _, test := range []struct {
 		name     string
 		c        MatchConfig
@@ -56,6 +61,12 @@ func TestAMatchHoldsIfPlainFieldsAndConditionsHoldOnOneSpan(t *testing.T) {
 		{"resource condition", MatchConfig{ResourceCondition: `attributes["service.name"] == "stock"`}, true, 0},
 		{"resource condition that does not hold", MatchConfig{Condition: `true`, ResourceCondition: `attributes["service.name"] == "mail"`}, false, 0},
 		{"both", MatchConfig{Condition: `kind == SPAN_KIND_SERVER`, ResourceCondition: `resource.attributes["service.name"] == "stock"`}, true, 0},
+		{"an event", MatchConfig{EventCondition: `name == "exception" and attributes["exception.type"] == "timeout"`}, true, 0},
+		{"event path with context", MatchConfig{EventCondition: `spanevent.name == "retry" and span.kind == SPAN_KIND_SERVER`}, true, 0},
+		{"not of one and the same event", MatchConfig{EventCondition: `name == "retry" and attributes["exception.type"] == "timeout"`}, false, 0},
+		{"an event of another span", MatchConfig{Condition: `name == "GET /"`, EventCondition: `name == "exception"`}, false, 0},
+		{"a failure in one event", MatchConfig{EventCondition: `Double(attributes["exception.type"]) > 3 or name == "retry"`}, true, 0},
+		{"a failure in an event", MatchConfig{EventCondition: `Double(attributes["exception.type"]) > 3`}, false, 1},
 		{"a failure", MatchConfig{Condition: `Double(attributes["word"]) > 3`}, false, 1},
 		{"a failure in the resource", MatchConfig{ResourceCondition: `Double(attributes["service.name"]) > 3`}, false, 1},
 		{"a failure that is not reached", MatchConfig{Service: "mail", Condition: `Double(attributes["word"]) > 3`}, false, 0},

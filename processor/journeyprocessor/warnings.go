@@ -137,6 +137,7 @@ func (c *MatchConfig) implies(weak *MatchConfig) bool {
 		{weak.Kind, c.Kind},
 		{weak.Status, c.Status},
 		{weak.Condition, c.Condition},
+		{weak.EventCondition, c.EventCondition},
 		{weak.ResourceCondition, c.ResourceCondition},
 	} {
 		if pair[0] != "" && pair[0] != pair[1] {

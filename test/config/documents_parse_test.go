@@ -30,6 +30,7 @@ func TestPartsAreCompleted(t *testing.T) {
 		"one section":      {text: "processors: {journey: {}}\n", want: []string{"debug", "pipelines"}},
 		"one component":    {text: "journey: {logs: {}}\n", want: []string{"processors:", "pipelines"}},
 		"a named one":      {text: "amqp_trace/eu: {}\n", want: []string{"receivers:", "amqp_trace/eu"}},
+		"a peer":           {text: "tail_sampling: {policies: []}\n", want: []string{"processors:", "pipelines"}},
 		"one setting":      {text: "sampling: {rules: []}\n", want: []string{"processors:", "journey:"}},
 		"a compose file":   {text: "services: {x: {}}\n", want: []string{notCollector}},
 		"nobody's setting": {text: "colour: red\n", err: "colour"},

@@ -104,10 +104,13 @@ var sections = []string{"receivers", "processors", "exporters", "connectors", "e
 var others = []string{"services", "apiVersion", "dist", "x-hardened", "volumes"}
 
 // ours are the settings of the two components, by which a block that shows only
-// a part of one is recognised, and where it belongs.
+// a part of one is recognised, and where it belongs. Of tail_sampling, which
+// documents compare with, only whole blocks are shown.
 var ours = map[string][]string{
 	"processors/journey":   {"journeys", "completion", "sampling", "buffer", "logs"},
 	"receivers/amqp_trace": {"connection", "firehose", "tap", "spans"},
+
+	"processors/tail_sampling": nil,
 }
 
 // complete makes a whole configuration of what a document shows, or returns

@@ -77,6 +77,14 @@ func TestOverlaysAreValidOnThePublishedConfiguration(t *testing.T) {
 	}
 }
 
+// What tailconvert prints for a whole configuration is laid over it.
+func TestAConvertedConfigurationIsValidOnTheOldOne(t *testing.T) {
+	const old = root + "/cmd/tailconvert/testdata/collector"
+	if fault := validate(t, old+".yaml", old+".journey.yaml"); fault != "" {
+		t.Error(fault)
+	}
+}
+
 // The check would be worth nothing if the binary accepted everything.
 func TestMistakesAreFound(t *testing.T) {
 	tests := map[string]string{

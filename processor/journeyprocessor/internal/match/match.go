@@ -10,6 +10,7 @@ import (
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlresource"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspan"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl/contexts/ottlspanevent"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
@@ -28,14 +29,19 @@ type Condition struct {
 	// Tests and ResourceTests must all hold as well.
 	Tests         []func(ptrace.Span) bool
 	ResourceTests []func(pcommon.Resource) bool
-	// Expression and ResourceExpression are compiled OTTL, nil for none.
+	// Expression, EventExpression (of which one event of the span must fulfil
+	// it) and ResourceExpression are compiled OTTL, nil for none.
 	Expression         Expression
+	EventExpression    EventExpression
 	ResourceExpression ResourceExpression
 }
 
 // Expression is compiled OTTL in the span context. Any goroutine may call it,
 // and it keeps nothing of what it is given.
 type Expression func(*ottlspan.TransformContext) bool
+
+// EventExpression is the same in the span event context.
+type EventExpression func(*ottlspanevent.TransformContext) bool
 
 // ResourceExpression is the same in the resource context.
 type ResourceExpression func(*ottlresource.TransformContext) bool
@@ -58,6 +64,7 @@ type compiled struct {
 	tests         []func(ptrace.Span) bool
 	resourceTests []func(pcommon.Resource) bool
 	expression    Expression
+	event         EventExpression
 	resource      ResourceExpression
 }
 
@@ -72,7 +79,7 @@ func (s *Set) Add(c Condition) Index {
 		service: newText(c.Service), span: newText(c.Span),
 		kind: c.Kind, status: c.Status, root: c.Root,
 		tests: c.Tests, resourceTests: c.ResourceTests,
-		expression: c.Expression, resource: c.ResourceExpression,
+		expression: c.Expression, event: c.EventExpression, resource: c.ResourceExpression,
 	}
 	for k, v := range c.Attributes {
 		cc.attributes = append(cc.attributes, attribute{key: k, value: newText(v)})
@@ -130,13 +137,30 @@ func (c *Candidates) Held(span ptrace.Span, bits *Bits) {
 		if one.expression != nil && context == nil {
 			context = ottlspan.NewTransformContextPtr(c.resource, c.scope, span)
 		}
-		if one.expression == nil || one.expression(context) {
+		if (one.expression == nil || one.expression(context)) && c.hasEvent(span, one) {
 			bits.Set(i)
 		}
 	}
 	if context != nil {
 		context.Close()
 	}
+}
+
+// hasEvent says whether an event of the span fulfils the condition's expression
+// about events, if it has one.
+func (c *Candidates) hasEvent(span ptrace.Span, one *compiled) bool {
+	if one.event == nil {
+		return true
+	}
+	for _, event := range span.Events().All() {
+		context := ottlspanevent.NewTransformContextPtr(c.resource, c.scope, span, event)
+		holds := one.event(context)
+		context.Close()
+		if holds {
+			return true
+		}
+	}
+	return false
 }
 
 // holds looks at the plain fields.
