@@ -65,17 +65,18 @@ type shard struct {
 	in     chan arrival
 	short  chan struct{} // memory is short: wakes a shard that nothing arrives at; holds one
 
-	traces    map[pcommon.TraceID]*trace
-	traceList        // of those, by arrival
-	cutShort  int    // traces decided because of a stop
-	sweep     *trace // the next to be parked for want of memory; nil: the oldest
-	swept     bool   // that the newest was reached since the last tick
-	deadlines *deadline.Queue[*appointment]
-	parker    parker
-	recall    recall
-	memory    *memory.Decisions
-	counts    decisionCounts
-	ledger    *ledgerPart // shared with who looks something up
+	traces                            map[pcommon.TraceID]*trace
+	traceList                                // of those, by arrival
+	cutShort                          int    // traces decided because of a stop
+	sweep                             *trace // the next to be parked for want of memory; nil: the oldest
+	rememberedKept, rememberedDropped int    // as counted last
+	swept                             bool   // that the newest was reached since the last tick
+	deadlines                         *deadline.Queue[*appointment]
+	parker                            parker
+	recall                            recall
+	memory                            *memory.Decisions
+	counts                            decisionCounts
+	ledger                            *ledgerPart // shared with who looks something up
 }
 
 func newShard(e *engine, index int) *shard {
@@ -113,6 +114,7 @@ func (s *shard) run() {
 		case <-ticker.C:
 			s.swept = false
 			s.wakeDue(time.Now())
+			s.countRemembered()
 		case <-s.short:
 		}
 		s.relieve()
@@ -125,6 +127,13 @@ func (s *shard) assemble(a arrival) {
 		s.take(f, a.logs, a.at)
 		f.recycle()
 	}
+}
+
+// countRemembered brings the metric to what is remembered now.
+func (s *shard) countRemembered() {
+	kept, dropped := s.memory.Len()
+	s.engine.telemetry.remember(kept-s.rememberedKept, dropped-s.rememberedDropped)
+	s.rememberedKept, s.rememberedDropped = kept, dropped
 }
 
 // take adds a fragment to its trace, which may be a new one, or has it follow

@@ -344,3 +344,15 @@ func TestAVerdictIsRememberedWhole(t *testing.T) {
 	}
 	require.Equal(t, otherJourneys, asVerdict(memory.Verdict{}).journey, "its name found no room")
 }
+
+func TestWhatIsRememberedIsCounted(t *testing.T) {
+	inBubble(t, lawsConfig, func(t *testing.T, h *harness) {
+		h.send(span{Trace: "a", ID: 1}, span{Trace: "b", ID: 1}, span{Trace: "unlucky", ID: 1})
+		h.wait(10 * time.Second)
+		require.Equal(t, int64(2), h.value("processor_journey_remembered_decisions", "decision", "kept"))
+		require.Equal(t, int64(1), h.value("processor_journey_remembered_decisions", "decision", "dropped"))
+		h.reload(lawsConfig)
+		h.wait(time.Second)
+		require.Equal(t, int64(2), h.value("processor_journey_remembered_decisions", "decision", "kept"))
+	})
+}

@@ -16,6 +16,7 @@ type telemetry struct {
 	*metadata.TelemetryBuilder
 	spans, logs   signalCounters
 	tracesPending atomic.Int64
+	remembered    [2]atomic.Int64 // decisions: dropped, kept
 	names         nameCap
 	series        seriesCap
 }
@@ -89,7 +90,19 @@ func (t *telemetry) observe(b *buffer) error {
 			return err
 		}
 	}
-	return nil
+	kept := metric.WithAttributeSet(attribute.NewSet(attribute.String("decision", decisionWord(true))))
+	dropped := metric.WithAttributeSet(attribute.NewSet(attribute.String("decision", decisionWord(false))))
+	return t.RegisterProcessorJourneyRememberedDecisionsCallback(func(_ context.Context, o metric.Int64Observer) error {
+		o.Observe(t.remembered[1].Load(), kept)
+		o.Observe(t.remembered[0].Load(), dropped)
+		return nil
+	})
+}
+
+// remember adds to what is remembered of decisions by all shards.
+func (t *telemetry) remember(kept, dropped int) {
+	t.remembered[1].Add(int64(kept))
+	t.remembered[0].Add(int64(dropped))
 }
 
 // received counts records taken in. They are pending from just before they are

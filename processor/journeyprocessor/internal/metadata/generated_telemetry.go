@@ -60,6 +60,7 @@ type TelemetryBuilder struct {
 	ProcessorJourneyOverloadLevel        metric.Int64ObservableGauge
 	ProcessorJourneyParkedParcels        metric.Int64Counter
 	ProcessorJourneyReleaseRetries       metric.Int64Counter
+	ProcessorJourneyRememberedDecisions  metric.Int64ObservableGauge
 	ProcessorJourneyShapes               metric.Int64ObservableGauge
 	ProcessorJourneyShapesUntracked      metric.Int64ObservableCounter
 	ProcessorJourneySpanBytesKept        metric.Int64Counter
@@ -245,6 +246,21 @@ func (builder *TelemetryBuilder) RegisterProcessorJourneyOverloadLevelCallback(c
 		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyOverloadLevel, obs: o})
 		return nil
 	}, builder.ProcessorJourneyOverloadLevel)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorJourneyRememberedDecisionsCallback sets callback for observable ProcessorJourneyRememberedDecisions metric.
+func (builder *TelemetryBuilder) RegisterProcessorJourneyRememberedDecisionsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorJourneyRememberedDecisions, obs: o})
+		return nil
+	}, builder.ProcessorJourneyRememberedDecisions)
 	if err != nil {
 		return err
 	}
@@ -558,6 +574,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_journey_release_retries",
 		metric.WithDescription("Batches that were offered to the next component again after it had refused them for now. [Development]"),
 		metric.WithUnit("{batch}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyRememberedDecisions, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_journey_remembered_decisions",
+		metric.WithDescription("Decisions that are remembered for what comes late, beside the settings `decisions.kept` and `decisions.dropped`. Once it has reached three quarters of one, the oldest are forgotten. [Development]"),
+		metric.WithUnit("{decision}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyShapes, err = builder.meter.Int64ObservableGauge(

@@ -514,6 +514,20 @@ func AssertEqualProcessorJourneyReleaseRetries(t *testing.T, tt *componenttest.T
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
+func AssertEqualProcessorJourneyRememberedDecisions(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_processor_journey_remembered_decisions",
+		Description: "Decisions that are remembered for what comes late, beside the settings `decisions.kept` and `decisions.dropped`. Once it has reached three quarters of one, the oldest are forgotten. [Development]",
+		Unit:        "{decision}",
+		Data: metricdata.Gauge[int64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_processor_journey_remembered_decisions")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualProcessorJourneyShapes(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_journey_shapes",
