@@ -24,7 +24,7 @@ const (
 // trace is a trace that waits for its decision.
 type trace struct {
 	id          pcommon.TraceID
-	facts       facts.Facts
+	facts       *facts.Facts
 	spans, logs holdings
 	size        int64 // accounted memory: holdings, facts and the trace itself
 	factsSize   int64
@@ -157,7 +157,7 @@ func (s *shard) take(f *fragment, logs bool, at time.Time) {
 
 // open adds a trace as the newest.
 func (s *shard) open(id pcommon.TraceID, now time.Time) *trace {
-	t := &trace{id: id, first: now, last: now, size: traceOverhead}
+	t := &trace{id: id, facts: noFacts, first: now, last: now, size: traceOverhead}
 	t.spans.pieces = make([]piece, 0, usualPieces)
 	s.push(t)
 	s.traces[id] = t
@@ -177,6 +177,18 @@ func (s *shard) closeTrace(t *trace) {
 	s.engine.telemetry.tracesPending.Add(-1)
 }
 
+// noFacts are those of a trace of which no span has come. They do not change.
+var noFacts = &facts.Facts{}
+
+// learn adds what a fragment knows. The first one's facts become the trace's.
+func (t *trace) learn(f *fragment) {
+	if t.facts == noFacts {
+		t.facts, f.facts = f.facts, nil
+		return
+	}
+	t.facts.Merge(f.facts)
+}
+
 // add adds a fragment to its trace, and to the account what it made the trace
 // grow by: its pieces were reserved when they came in; what the facts grew by
 // is known only now.
@@ -184,7 +196,7 @@ func (s *shard) add(t *trace, f *fragment, logs bool, now time.Time) {
 	if logs {
 		t.logs.add(f)
 	} else {
-		t.facts.Merge(&f.facts)
+		t.learn(f)
 		t.spans.add(f)
 		t.last = now
 	}
@@ -202,7 +214,7 @@ func (s *shard) schedule(t *trace) {
 	if t.facts.Spans == 0 {
 		t.due = t.first.Add(s.engine.config.Logs.WaitForSpans.d)
 	} else {
-		t.due = s.engine.policy.Deadline(&t.facts, s.engine.learned, t.first, t.last)
+		t.due = s.engine.policy.Deadline(t.facts, s.engine.learned, t.first, t.last)
 	}
 	s.wake(t)
 }

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/metadata"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
@@ -257,16 +258,16 @@ func TestOverloadThinsRulesThatDoNotKeepAll(t *testing.T) {
 	require.NoError(t, err)
 	e.store.buffer.level.Store(int32(thinning))
 	e.store.buffer.used.Store(e.store.buffer.limit) // thinnest
-	lucky := &trace{id: traceID("lucky")}
+	lucky := &trace{id: traceID("lucky"), facts: new(facts.Facts)}
 	lucky.spans.count, lucky.facts.Spans = 3, 3
 
-	d := e.policy.Decide(lucky.id, &lucky.facts, policy.Waited, e.learned, time.Now())
+	d := e.policy.Decide(lucky.id, lucky.facts, policy.Waited, e.learned, time.Now())
 	e.thinner.thin(lucky, &d, time.Now())
 	require.InEpsilon(t, 0.2*thinnest, d.Probability, 1e-4)
 	require.Equal(t, "rule keeps 20%, thinned to 1.25% by overload", d.Reason)
 	require.True(t, d.Kept)
 
-	unlucky := &trace{id: traceID("unlucky")}
+	unlucky := &trace{id: traceID("unlucky"), facts: new(facts.Facts)}
 	d = policy.Decision{Kept: true, MustKeep: true, Rule: "failed", Threshold: sampling.AlwaysSampleThreshold, Probability: 1}
 	e.thinner.thin(unlucky, &d, time.Now())
 	require.True(t, d.Kept)

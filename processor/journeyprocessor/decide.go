@@ -78,8 +78,8 @@ func remembrance(v *verdict) memory.Verdict {
 // for not having waited.
 func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 	e, now := s.engine, time.Now()
-	d := e.policy.Decide(t.id, &t.facts, ending, e.learned, now)
-	e.learned.Learn(&t.facts, &d, ending, now)
+	d := e.policy.Decide(t.id, t.facts, ending, e.learned, now)
+	e.learned.Learn(t.facts, &d, ending, now)
 	if early != "" {
 		e.telemetry.decidedEarly(early)
 		d.Reason += "; " + earlyWords[early]

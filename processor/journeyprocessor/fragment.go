@@ -29,7 +29,7 @@ func (p *piece) size() int64 { return p.records.Size() + pieceOverhead }
 // fragment is what one batch holds of one trace: spans or log records.
 type fragment struct {
 	id     pcommon.TraceID
-	facts  facts.Facts // zero for log records
+	facts  *facts.Facts // nil for log records, and once a trace has taken them
 	pieces []piece
 	count  int      // records
 	bytes  int64    // of records, as encoded
@@ -119,8 +119,11 @@ func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
 	return s.fragments[i]
 }
 
-// fragments are used again: they are large, short-lived and many.
-var fragments = sync.Pool{New: func() any { return new(fragment) }}
+// Fragments and their facts are used again: they are short-lived and many.
+var (
+	fragments = sync.Pool{New: func() any { return new(fragment) }}
+	factsPool = sync.Pool{New: func() any { return new(facts.Facts) }}
+)
 
 func newFragment(id pcommon.TraceID) *fragment {
 	f := fragments.Get().(*fragment)
@@ -130,6 +133,10 @@ func newFragment(id pcommon.TraceID) *fragment {
 
 // recycle parts with a fragment whose content others have taken over.
 func (f *fragment) recycle() {
+	if f.facts != nil {
+		*f.facts = facts.Facts{}
+		factsPool.Put(f.facts)
+	}
 	*f = fragment{}
 	fragments.Put(f)
 }

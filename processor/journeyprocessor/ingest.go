@@ -181,6 +181,9 @@ func (e *engine) splitTraces(s *splitter, td ptrace.Traces) {
 			r := facts.NewResource(service, ss.Scope().Name() == facts.BrokerScope, e.policy.UsesShapes)
 			for i, span := range ss.Spans().All() {
 				f := s.assign(span.TraceID(), len(g.Records[i]))
+				if f.facts == nil {
+					f.facts = factsPool.Get().(*facts.Facts)
+				}
 				f.facts.Add(&r, span)
 				candidates.Held(span, &f.facts.Held)
 			}

@@ -32,7 +32,7 @@ func TestTheLedgerHasTheLatestDecisions(t *testing.T) {
 		lists := make([][]journey.Decision, shards) // latest first
 		var all []journey.Decision
 		for i := range 1000 {
-			tr := &trace{id: traceID(fmt.Sprint(rnd.IntN(200)))}
+			tr := &trace{id: traceID(fmt.Sprint(rnd.IntN(200))), facts: new(facts.Facts)}
 			at := epoch.Add(time.Duration(i) * time.Second)
 			d := policy.Decision{Journey: fmt.Sprint("journey ", i), Kept: i%2 == 0}
 			shard := shardOf(tr.id, shards)
@@ -66,7 +66,7 @@ func TestTheLedgerHasTheLatestDecisions(t *testing.T) {
 // long is.
 func hugeTrace(i int) (*trace, *policy.Decision) {
 	text := func(n int) string { return strings.Repeat(string(rune('a'+i%26)), n) + fmt.Sprint(i) }
-	tr := &trace{id: traceID(fmt.Sprint(i))}
+	tr := &trace{id: traceID(fmt.Sprint(i)), facts: new(facts.Facts)}
 	for service := range 100 {
 		span := ptrace.NewSpan()
 		span.SetName(text(1 << 12))
@@ -80,7 +80,7 @@ func hugeTrace(i int) (*trace, *policy.Decision) {
 
 // usualTrace is one of five services.
 func usualTrace(i int) (*trace, *policy.Decision) {
-	tr := &trace{id: traceID(fmt.Sprint(i))}
+	tr := &trace{id: traceID(fmt.Sprint(i)), facts: new(facts.Facts)}
 	for service := range 5 {
 		span := ptrace.NewSpan()
 		span.SetName(fmt.Sprint("POST /api/checkout/", i))

@@ -74,7 +74,7 @@ const everything = math.MaxInt64
 // well, unless it shows an error for which a rule now keeps the journey; or it
 // joins the rest if that is still held, and goes the way of it.
 func (s *shard) followDropped(f *fragment, logs bool) {
-	failed := !logs && s.engine.policy.ShowsFault(&f.facts)
+	failed := !logs && s.engine.policy.ShowsFault(f.facts)
 	t := s.recall.traces[f.id]
 	held := t != nil
 	switch {
@@ -110,8 +110,8 @@ func (s *shard) join(t *trace, f *fragment, logs bool) {
 
 // alone is a fragment as a trace: all that is left of it.
 func alone(f *fragment) *trace {
-	t := &trace{id: f.id, size: f.size()}
-	t.facts.Merge(&f.facts)
+	t := &trace{id: f.id, facts: noFacts, size: f.size()}
+	t.learn(f)
 	t.spans.add(f)
 	return t
 }
@@ -126,7 +126,7 @@ const lateError = "late error in a dropped journey: "
 // erased. Nothing is concluded from what is missing, as in any early decision.
 func (s *shard) upgrade(t *trace, held bool) bool {
 	e, now := s.engine, time.Now()
-	d := e.policy.Decide(t.id, &t.facts, policy.Early, e.learned, now)
+	d := e.policy.Decide(t.id, t.facts, policy.Early, e.learned, now)
 	if !d.MustKeep {
 		return false
 	}

@@ -117,7 +117,7 @@ func (s *shard) decideOldest(bytes int64, whole bool) (freed int64) {
 			break
 		}
 		next := t.newer
-		if !whole || policy.IsWhole(&t.facts) {
+		if !whole || policy.IsWhole(t.facts) {
 			freed += t.size
 			s.decide(t, policy.Early, earlyMemory)
 		}

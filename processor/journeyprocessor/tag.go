@@ -47,7 +47,7 @@ type tag struct {
 
 func newTag(t *trace, d *policy.Decision) *tag {
 	on := cmp.Or(t.facts.Root(), t.facts.First())
-	reached, missing := d.StepNames(&t.facts)
+	reached, missing := d.StepNames(t.facts)
 	return &tag{
 		span: on.ID, decision: *d, path: t.facts.Path(),
 		duration: time.Duration(t.facts.Duration()), spans: t.facts.Spans,
