@@ -80,6 +80,7 @@ func (b *budgetOf) node() (*yaml.Node, []string) {
 	node := mappingNode("spans_per_second", plainNode(number(b.perSecond)))
 	if b.unit == unitBytes {
 		node = mappingNode("bytes_per_day", plainNode(bytesText(b.perSecond*day)))
+		b.notes = append(b.notes, "Bytes are of OTLP as it leaves, with what the processor writes on spans, and of log records if it has any.")
 	}
 	notes := append([]string{
 		"A limiter bounds what it lets through itself and knows nothing of other policies. This budget bounds everything that leaves:",

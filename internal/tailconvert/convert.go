@@ -1,8 +1,10 @@
 package tailconvert
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -57,9 +59,13 @@ func Convert(input []byte) (Result, error) {
 
 // parse reads the only document of the input.
 func parse(input []byte) (*yaml.Node, error) {
-	var anything any // refuses aliases that contain themselves
-	if err := yaml.Unmarshal(input, &anything); err != nil {
+	var anything any // refuses keys that are set twice and aliases that contain themselves
+	decoder := yaml.NewDecoder(bytes.NewReader(input))
+	if err := decoder.Decode(&anything); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read YAML: %w", err)
+	}
+	if err := decoder.Decode(&anything); !errors.Is(err, io.EOF) {
+		return nil, errors.New("read YAML: there is more than one document")
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(input, &document); err != nil {

@@ -19,6 +19,7 @@ func TestFaultsNameKeyAndLine(t *testing.T) {
 		{"nothing", "", []string{"no YAML mapping"}},
 		{"not a mapping", "- a", []string{"no YAML mapping"}},
 		{"not YAML", "a: [", []string{"read YAML"}},
+		{"two documents", "policies: []\n---\npolicies: []", []string{"more than one document"}},
 		{"an alias of itself", "a: &a {b: *a}", []string{"contains itself"}},
 		{"no tail_sampling", "processors: {batch: {}}", []string{"line 1", "there is no tail_sampling"}},
 		{"unknown option", "decision_wait: 1s\ndecision_weight: 2s", []string{"line 2", "decision_weight", "decision_wait,"}},

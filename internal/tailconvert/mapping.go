@@ -54,17 +54,12 @@ func newMapping(f *faults, path string, node *yaml.Node) *mapping {
 // has not itself.
 func (m *mapping) take(node *yaml.Node) {
 	var merged []*yaml.Node
-	own := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		if key.Tag == "!!merge" {
 			merged = append(merged, resolved(value))
 			continue
 		}
-		if own[key.Value] {
-			m.add(key, "%s is set twice", m.at(key.Value))
-		}
-		own[key.Value] = true
 		if _, set := m.fields[key.Value]; !set {
 			m.fields[key.Value], m.keys[key.Value] = value, key
 		}
@@ -166,7 +161,7 @@ func (m *mapping) duration(key string, standard time.Duration) time.Duration {
 	return d
 }
 
-// texts reads a list of texts; a single one counts as a list of one.
+// texts reads a list of texts.
 func (m *mapping) texts(key string) []string {
 	var texts []string
 	for _, node := range m.list(key) {

@@ -81,7 +81,10 @@ func TestOverlaysAreValidOnThePublishedConfiguration(t *testing.T) {
 func TestAConvertedConfigurationIsValidOnTheOldOne(t *testing.T) {
 	const old = root + "/cmd/tailconvert/testdata/collector"
 	if fault := validate(t, old+".yaml", old+".journey.yaml"); fault != "" {
-		t.Error(fault)
+		t.Errorf("instead: %s", fault)
+	}
+	if fault := validate(t, old+".journey.yaml", old+".yaml"); fault != "" {
+		t.Errorf("beside: %s", fault)
 	}
 }
 

@@ -235,20 +235,39 @@ func TestConvertedSharesKeepAsMuchOfEachSort(t *testing.T) {
 	}
 }
 
-// A limiter's budget lets as much through, from ten times as much.
+// A limiter's budget lets as much through, from nine times as much. There are
+// never more traces than num_traces: contrib's processor would lose the oldest
+// before it decides about them.
 func TestConvertedLimitsLetAsMuchThrough(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(examples, "rate_limiting.yaml"))
-	require.NoError(t, err)
-	const seconds, perSecond, pace = 120, 100, 4 * time.Millisecond
-	traces := generate(3, seconds*int(time.Second/pace))
-	theirs, ours := newPair(t, string(text)).run(t, traces, pace)
-	for name, spans := range map[string]map[pcommon.TraceID]int{"tail_sampling": theirs, "journey": ours} {
-		total := 0
-		for _, n := range spans {
-			total += n
-		}
-		require.InEpsilon(t, seconds*perSecond, total, 0.05, name)
+	for _, test := range []struct {
+		name      string
+		seconds   int
+		perSecond int // the limit
+	}{{"rate_limiting", 120, 100}, {"composite", 20, 1000}} {
+		t.Run(test.name, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join(examples, test.name+".yaml"))
+			require.NoError(t, err)
+			traces := generate(3, 2*test.seconds*test.perSecond) // of four and a half spans
+			theirs, ours := newPair(t, string(text)).run(t, traces, time.Duration(test.seconds)*time.Second/time.Duration(len(traces)))
+			require.InEpsilon(t, test.seconds*test.perSecond, sum(theirs), 0.05, "tail_sampling")
+			require.InEpsilon(t, test.seconds*test.perSecond, sum(ours), 0.05, "journey")
+		})
 	}
+}
+
+func sum(spans map[pcommon.TraceID]int) (total int) {
+	for _, n := range spans {
+		total += n
+	}
+	return total
+}
+
+// num_traces has no equivalent, because nothing is lost when there are more.
+func TestMoreTracesThanNumTracesAreKept(t *testing.T) {
+	traces := generate(4, 150)
+	theirs, ours := newPair(t, "num_traces: 100\npolicies: [{name: a, type: always_sample}]").run(t, traces, time.Millisecond)
+	require.Len(t, theirs, 100, "tail_sampling")
+	require.Len(t, ours, 150, "journey")
 }
 
 // What the comments of the output call a difference is one: the converted rules
