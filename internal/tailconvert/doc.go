@@ -8,9 +8,11 @@
 //	  attribute.go  policies about attributes, in plain fields or OTTL
 //	  composite.go  the policy that divides a rate
 //	when.go       conditions and how they join
+//	draw.go       chance: which share several policies let through together
 //	rules.go      terms become rules of which the first is final
 //	budget.go     limiters become one budget
 //	options.go    the processor's own options
+//	pipelines.go  where the new processors stand
 //	yaml.go       nodes, comments and the width of lines
 //
 // tail_sampling asks all policies, and one that samples is enough unless one
