@@ -144,15 +144,10 @@ func (s *store) cut(p piece, n int) (piece, piece) {
 		piece{header: p.header, records: rest, count: p.count - n}
 }
 
-// byMetadata sorts a batch by what its senders said beside it. What is of one
-// trace and of several senders is divided between them.
-func (r *releaser) byMetadata(batch []*released) [][]*released {
-	if len(r.config.MetadataKeys) == 0 {
-		if len(batch) == 0 {
-			return nil
-		}
-		return [][]*released{batch}
-	}
+// byMetadata sorts records, of which nothing is parked, by what their senders
+// said beside them. What is of one trace and of several senders is divided
+// between them.
+func byMetadata(batch []*released) [][]*released {
 	var sorted [][]*released
 	for _, v := range batch {
 		for _, part := range v.divideByMetadata() {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
@@ -85,55 +87,83 @@ func isReload() bool {
 }
 
 // bequeathWaiting puts all that waits undecided into h, and what is remembered
-// of decisions. The shards must have returned.
+// of decisions. The shards must have returned; they are worked on all at once.
 func (e *engine) bequeathWaiting(h *handover, now time.Time) error {
-	parker := parker{store: &e.store}
-	var errs []error
+	parts, errs := make([]handover, len(e.shards)), make([]error, len(e.shards))
+	var wg sync.WaitGroup
 	for i, s := range e.shards {
-		h.add(&estate{decisions: s.memory, shard: i, shards: len(e.shards)})
-		for s.oldest != nil {
-			t := s.oldest
-			s.closeTrace(t)
-			if err := e.bequeath(h, &parker, t, now); err != nil {
-				errs = append(errs, err)
-			}
-		}
+		wg.Go(func() {
+			parts[i].add(&estate{decisions: s.memory, shard: i, shards: len(e.shards)})
+			errs[i] = s.bequeath(&parts[i], estate{shard: i, shards: len(e.shards)}, now)
+			parts[i].close()
+		})
+	}
+	wg.Wait()
+	for i := range parts {
+		h.join(&parts[i])
 	}
 	return errors.Join(errs...)
 }
 
-// bequeath puts a trace that waits into h, and frees it.
-func (e *engine) bequeath(h *handover, parker *parker, t *trace, now time.Time) error {
+// estateBytes is how many bytes of records are bequeathed together: enough
+// that resources, which many traces share, are there once for many of them.
+const estateBytes = chunkSize / 2
+
+// bequeath puts all traces of a shard into h, in estates like the one given.
+func (s *shard) bequeath(h *handover, like estate, now time.Time) error {
+	parker := parker{store: &s.engine.store}
+	var errs []error
+	for s.oldest != nil {
+		x := like
+		x.ages = make(map[pcommon.TraceID]time.Duration)
+		var spans, logs []*released
+		for bytes := int64(0); s.oldest != nil && bytes < estateBytes; {
+			t := s.oldest
+			s.closeTrace(t)
+			if err := s.unpark(&parker, t); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			bytes += t.spans.bytes + t.logs.bytes
+			x.ages[t.id] = now.Sub(t.first)
+			spans, logs = append(spans, &released{id: t.id, holdings: t.spans}), append(logs, &released{id: t.id, holdings: t.logs})
+		}
+		h.traces += len(x.ages)
+		x.spans = s.engine.requestsOf(spans, &h.spans, &s.engine.telemetry.spans)
+		x.logs = s.engine.requestsOf(logs, &h.records, &s.engine.telemetry.logs)
+		h.add(&x)
+	}
+	return errors.Join(errs...)
+}
+
+// unpark makes pieces of all that a trace holds, and takes it out of the
+// account. What cannot be unpacked is lost.
+func (s *shard) unpark(parker *parker, t *trace) error {
+	e := s.engine
+	// Unpacking changes what records take, and not the account.
+	e.store.buffer.add(-t.size)
 	if err := errors.Join(parker.unpack(&t.spans), parker.unpack(&t.logs)); err != nil {
 		e.telemetry.spans.lost(context.Background(), t.spans.count, lostDamaged)
 		e.telemetry.logs.lost(context.Background(), t.logs.count, lostDamaged)
-		e.store.release(&released{holdings: t.spans, size: t.size})
+		e.store.free(&t.spans)
 		e.store.free(&t.logs)
 		return fmt.Errorf("trace %s: %w", t.id, err)
 	}
-	h.add(&estate{id: t.id, age: now.Sub(t.first), spans: requestsOf(&t.spans), logs: requestsOf(&t.logs)})
-	h.traces++
-	h.spans += t.spans.count
-	h.records += t.logs.count
-	e.telemetry.spans.handedOver(t.spans.count)
-	e.telemetry.logs.handedOver(t.logs.count)
-	e.store.free(&t.spans)
-	e.store.free(&t.logs)
-	// Unpacking has changed what records take, and not the account.
-	e.store.buffer.add(-t.size)
 	return nil
 }
 
-// requestsOf encodes holdings of which nothing is parked, one request for each
-// sender's metadata.
-func requestsOf(h *holdings) []requestOf {
-	if h.count == 0 {
-		return nil
-	}
-	v := &released{holdings: *h}
+// requestsOf encodes records of which nothing is parked, one request for each
+// sender's metadata, counts them, and frees them.
+func (e *engine) requestsOf(all []*released, n *int, count *signalCounters) []requestOf {
+	all = slices.DeleteFunc(all, func(v *released) bool { return v.count == 0 })
 	var requests []requestOf
-	for _, part := range v.divideByMetadata() {
-		requests = append(requests, requestOf{request: join([]*released{part}), metadata: part.metadata()})
+	for _, batch := range byMetadata(all) {
+		requests = append(requests, requestOf{request: join(batch), metadata: batch[0].metadata()})
+		for _, v := range batch {
+			*n += v.count
+			count.handedOver(v.count)
+			e.store.free(&v.holdings)
+		}
 	}
 	return requests
 }

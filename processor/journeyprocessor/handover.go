@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -26,6 +27,8 @@ type handover struct {
 	open   []byte // entries of the next chunk
 
 	traces, spans, records int // that wait or are kept and have not left
+	// stored is the storage extension that has all of it as well, if any.
+	stored *component.ID
 
 	// learned is handed over within the process only: it is learned again soon.
 	learned *policy.Learned
@@ -35,11 +38,11 @@ type handover struct {
 // bytes, little-endian), and a block of S2 with entries, each with its length
 // as a varint. An entry is a message of protobuf's wire format:
 //
-//	1 trace id         16 bytes; none: records that are kept and only have to leave
-//	2 age              varint, ns since the trace's first part came
+//	1 traces           repeated: id (16 bytes) and age (8, little-endian), ns since its first part came;
+//	                   none: records that are kept and only have to leave
 //	3 spans, 4 logs    each a message: 1 request (OTLP), 2 metadata (repeated: 1 key, 2 values (repeated))
 //	5 decisions        as internal/memory saves them
-//	6 shard, 7 shards  varints: whose decisions, of how many
+//	6 shard, 7 shards  varints: whose it was, of how many
 const (
 	chunkMark    = "otelcol-journey handover"
 	chunkVersion = 1
@@ -53,14 +56,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // errChunk is the error of bytes that are not a chunk of ours, or no longer.
 var errChunk = errors.New("not a hand-over of this processor, or damaged")
 
-// estate is one entry: a trace that waits, or kept records, or decisions.
+// estate is one entry: traces that wait, or kept records, or decisions.
 type estate struct {
-	id          pcommon.TraceID
-	age         time.Duration
+	ages        map[pcommon.TraceID]time.Duration // of the traces that wait
 	spans, logs []requestOf
 	decisions   *memory.Decisions
-	shard       int // whose decisions
-	shards      int // of how many
+	// shard owned it, one of shards; 0 of 0 for kept records.
+	shard, shards int
 }
 
 // requestOf is an OTLP request and the metadata of the senders it came from.
@@ -77,6 +79,14 @@ func (h *handover) add(e *estate) {
 	}
 }
 
+// join adds what another has, which is closed.
+func (h *handover) join(other *handover) {
+	h.chunks = append(h.chunks, other.chunks...)
+	h.traces += other.traces
+	h.spans += other.spans
+	h.records += other.records
+}
+
 // close finishes the chunk that is being written.
 func (h *handover) close() {
 	if len(h.open) == 0 {
@@ -91,9 +101,8 @@ func (h *handover) close() {
 }
 
 func (e *estate) append(b []byte) []byte {
-	if !e.id.IsEmpty() {
-		b = appendField(b, 1, e.id[:])
-		b = appendNumber(b, 2, max(e.age, 0))
+	for id, age := range e.ages {
+		b = appendField(b, 1, binary.LittleEndian.AppendUint64(id[:], uint64(max(age, 0))))
 	}
 	for _, r := range e.spans {
 		b = appendField(b, 3, r.append(nil))
@@ -103,10 +112,8 @@ func (e *estate) append(b []byte) []byte {
 	}
 	if e.decisions != nil {
 		b = appendField(b, 5, e.decisions.AppendTo(nil))
-		b = appendNumber(b, 6, e.shard)
-		b = appendNumber(b, 7, e.shards)
 	}
-	return b
+	return appendNumber(appendNumber(b, 6, e.shard), 7, e.shards)
 }
 
 func (r *requestOf) append(b []byte) []byte {
@@ -129,7 +136,7 @@ func appendField(b []byte, num protowire.Number, value []byte) []byte {
 	return protowire.AppendBytes(b, value)
 }
 
-func appendNumber[N int | time.Duration](b []byte, num protowire.Number, n N) []byte {
+func appendNumber(b []byte, num protowire.Number, n int) []byte {
 	b = protowire.AppendTag(b, num, protowire.VarintType)
 	return protowire.AppendVarint(b, uint64(n))
 }
@@ -174,9 +181,7 @@ func (e *estate) read(b []byte) error {
 		var err error
 		switch num {
 		case 1:
-			copy(e.id[:], value)
-		case 2:
-			e.age = time.Duration(min(number, uint64(1<<62)))
+			err = e.readAge(value)
 		case 3, 4:
 			var r requestOf
 			if err = r.read(value); num == 3 {
@@ -193,6 +198,17 @@ func (e *estate) read(b []byte) error {
 		}
 		return err
 	})
+}
+
+func (e *estate) readAge(b []byte) error {
+	if len(b) != 24 {
+		return errChunk
+	}
+	if e.ages == nil {
+		e.ages = make(map[pcommon.TraceID]time.Duration)
+	}
+	e.ages[pcommon.TraceID(b[:16])] = time.Duration(min(binary.LittleEndian.Uint64(b[16:]), 1<<62))
+	return nil
 }
 
 func (r *requestOf) read(b []byte) error {

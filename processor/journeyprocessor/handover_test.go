@@ -1,71 +1,17 @@
 package journeyprocessor
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 )
-
-// shelf is a storage extension in memory, which outlives the processor.
-type shelf struct {
-	component.StartFunc
-	component.ShutdownFunc
-
-	mu     sync.Mutex
-	values map[string][]byte
-	fail   func(op, key string) error
-}
-
-func newShelf() *shelf { return &shelf{values: make(map[string][]byte)} }
-
-var shelfID = component.MustNewID("file_storage")
-
-// withShelf gives the processor storage from its next start on.
-func (h *harness) withShelf() *shelf {
-	s := newShelf()
-	h.extensions = map[component.ID]component.Component{shelfID: s}
-	return s
-}
-
-func (s *shelf) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
-	return s, nil
-}
-
-func (s *shelf) do(op, key string, f func()) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fail != nil {
-		if err := s.fail(op, key); err != nil {
-			return err
-		}
-	}
-	f()
-	return nil
-}
-
-func (s *shelf) Get(_ context.Context, key string) (value []byte, err error) {
-	return value, s.do("get", key, func() { value = s.values[key] })
-}
-
-func (s *shelf) Set(_ context.Context, key string, value []byte) error {
-	return s.do("set", key, func() { s.values[key] = value })
-}
-
-func (s *shelf) Delete(_ context.Context, key string) error {
-	return s.do("delete", key, func() { delete(s.values, key) })
-}
-
-func (*shelf) Batch(context.Context, ...*storage.Operation) error { return errors.New("not used") }
-func (*shelf) Close(context.Context) error                        { return nil }
 
 const tornConfig = `
 completion: {quiet: 2s, missing_wait: 30s}
@@ -334,7 +280,7 @@ func TestAStopWithoutStorageSaysHowManyJourneysItCutShort(t *testing.T) {
 // FuzzReadChunk: whatever lies in storage gives entries or an error of ours.
 func FuzzReadChunk(f *testing.F) {
 	h := &handover{}
-	h.add(&estate{id: traceID("a"), age: time.Second, spans: []requestOf{{[]byte("request"), newClientMetadata(map[string][]string{"k": {"v"}})}}})
+	h.add(&estate{ages: map[pcommon.TraceID]time.Duration{traceID("a"): time.Second}, spans: []requestOf{{[]byte("request"), newClientMetadata(map[string][]string{"k": {"v"}})}}})
 	h.close()
 	f.Add(h.chunks[0])
 	f.Add([]byte(chunkMark))
@@ -346,5 +292,81 @@ func FuzzReadChunk(f *testing.F) {
 		if err == nil && len(chunk) < len(chunkMark)+5 {
 			t.Error("read a chunk that is too short")
 		}
+	})
+}
+
+func TestAStopTearsNoTraceOnAnotherNumberOfProcessors(t *testing.T) {
+	config := tornConfig + "storage: file_storage\n"
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // shards
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, "{}")
+		h.withShelf()
+		h.reload(config)
+		h.send(span{Trace: "lucky", ID: 1, Name: "GET /"})
+		h.wait(3 * time.Second)
+		h.half(0)
+		h.end()
+		runtime.GOMAXPROCS(3)
+		h.begin(config)
+		h.half(1)
+		h.send(span{Trace: "lucky", ID: 2, Parent: 1, Name: "late"})
+		h.wait(time.Minute)
+		require.Len(t, h.sink.of("lucky"), 2)
+		require.Equal(t, int64(1), h.value("processor_journey_late_spans"))
+		h.requireWhole()
+		h.stop()
+	})
+}
+
+// TestAReloadIsSafeWithStorageToo: what a reload hands over lies in storage as
+// well, until the new processor has taken it over, and is then not taken twice.
+func TestAReloadIsSafeWithStorageToo(t *testing.T) {
+	config := tornConfig + "storage: file_storage\n"
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, "{}")
+		s := h.withShelf()
+		h.reload(config)
+		h.half(0)
+		h.traces.(pipeline).isReload = func() bool { return true }
+		h.end()
+		require.Contains(t, s.values, headKey)
+		h.begin(config)
+		require.NotContains(t, s.values, headKey)
+		h.half(1)
+		h.wait(time.Minute)
+		h.requireWhole()
+		h.end()
+
+		h.begin(config)
+		h.half(0)
+		h.reload(tornConfig) // without storage
+		require.Equal(t, 1, h.logged.FilterMessageSnippet("The storage of before the reload still has").Len())
+		h.half(1)
+		h.wait(time.Minute)
+		h.stop()
+	})
+}
+
+func TestWhatCouldNotBeReadAtTheStartIsNotWrittenOver(t *testing.T) {
+	config := `{completion: {quiet: 10m, missing_wait: 10m}, storage: file_storage}`
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, "{}")
+		s := h.withShelf()
+		h.reload(config)
+		h.send(heavy("a", 1))
+		h.end()
+		s.fail = func(op, key string) error {
+			if op == "get" && key == "1/0" {
+				return errors.New("input/output error")
+			}
+			return nil
+		}
+		h.begin(config)
+		require.Equal(t, 1, h.logged.FilterMessageSnippet("it is left as it is").Len())
+		s.fail = nil
+		h.send(heavy("b", 1))
+		h.end()
+		require.Contains(t, s.values, "1/0")
+		require.Equal(t, encodeNumbers(1, 2), s.values[headKey+"/1"])
 	})
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
@@ -16,15 +20,86 @@ import (
 // error says which chunks could not be read, by their place; the others are
 // taken over all the same.
 func (e *engine) inherit(chunks [][]byte) (damaged []int, err error) {
-	now := time.Now()
+	i := inheritance{engine: e, now: time.Now(), errs: make(map[int]error)}
+	// As many shards as before: each takes its own, all at once. What belongs
+	// to nobody, or to another number of shards, is taken one by one.
+	i.start()
+	for n, chunk := range chunks {
+		i.failed(n, readChunk(chunk, func(x *estate) error { i.give(n, x); return nil }))
+	}
+	i.wait()
+	for _, n := range i.others {
+		i.failed(n, readChunk(chunks[n], func(x *estate) error {
+			if i.isForOneShard(x) {
+				return nil
+			}
+			return e.inheritEstate(x, i.now)
+		}))
+	}
 	var errs []error
-	for i, chunk := range chunks {
-		if err := readChunk(chunk, func(x *estate) error { return e.inheritEstate(x, now) }); err != nil {
-			damaged = append(damaged, i)
-			errs = append(errs, fmt.Errorf("chunk %d: %w", i, err))
-		}
+	for _, n := range slices.Sorted(maps.Keys(i.errs)) {
+		damaged = append(damaged, n)
+		errs = append(errs, fmt.Errorf("chunk %d: %w", n, i.errs[n]))
 	}
 	return damaged, errors.Join(errs...)
+}
+
+// inheritance is chunks on their way to the shards.
+type inheritance struct {
+	engine *engine
+	now    time.Time
+	heirs  []chan heirloom // one for each shard
+	wg     sync.WaitGroup
+	others []int // chunks with estates that are not one shard's, in order
+
+	mu   sync.Mutex
+	errs map[int]error // by chunk
+}
+
+type heirloom struct {
+	chunk  int
+	estate *estate
+}
+
+func (i *inheritance) start() {
+	for range i.engine.shards {
+		heir := make(chan heirloom, 2)
+		i.heirs = append(i.heirs, heir)
+		i.wg.Go(func() {
+			for h := range heir {
+				i.failed(h.chunk, i.engine.inheritEstate(h.estate, i.now))
+			}
+		})
+	}
+}
+
+func (i *inheritance) wait() {
+	for _, heir := range i.heirs {
+		close(heir)
+	}
+	i.wg.Wait()
+}
+
+func (i *inheritance) isForOneShard(x *estate) bool {
+	return x.shards == len(i.engine.shards) && x.shard < x.shards
+}
+
+func (i *inheritance) give(chunk int, x *estate) {
+	switch {
+	case i.isForOneShard(x):
+		i.heirs[x.shard] <- heirloom{chunk, x}
+	case len(i.others) == 0 || i.others[len(i.others)-1] != chunk:
+		i.others = append(i.others, chunk)
+	}
+}
+
+func (i *inheritance) failed(chunk int, err error) {
+	if err == nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.errs[chunk] = errors.Join(i.errs[chunk], err)
 }
 
 func (e *engine) inheritEstate(x *estate, now time.Time) error {
@@ -70,10 +145,10 @@ func (e *engine) inheritRequest(
 		return fmt.Errorf("%w: %w", errChunk, err)
 	}
 	s.metadata = r.metadata
-	if x.id.IsEmpty() {
+	if len(x.ages) == 0 {
 		for i := range s.groups {
 			for _, record := range s.groups[i].Records {
-				s.assign(x.id, len(record))
+				s.assign(pcommon.TraceID{}, len(record))
 			}
 			s.cut(&s.groups[i], &e.store)
 		}
@@ -88,7 +163,7 @@ func (e *engine) inheritRequest(
 			out.push(newReleased(f))
 			continue
 		}
-		e.shards[shardOf(f.id, len(e.shards))].inherit(f, count == &e.telemetry.logs, x.age, now)
+		e.shards[shardOf(f.id, len(e.shards))].inherit(f, count == &e.telemetry.logs, x.ages[f.id], now)
 	}
 	count.inherited(s.skipped)
 	count.dropped(context.Background(), s.skipped)

@@ -172,8 +172,12 @@ func (r *releaser) prepare(ctx context.Context, batch []*released, parker *parke
 		}
 		whole = append(whole, v)
 	}
+	sorted := [][]*released{whole}
+	if len(whole) == 0 || len(r.config.MetadataKeys) > 0 {
+		sorted = byMetadata(whole)
+	}
 	var parts [][]*released
-	for _, same := range r.byMetadata(whole) {
+	for _, same := range sorted {
 		if len(same) > 1 || same[0].bytes <= int64(r.config.MaxBatchBytes) {
 			parts = append(parts, same)
 			continue

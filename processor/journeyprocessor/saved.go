@@ -91,6 +91,9 @@ func (s *savedState) save(ctx context.Context, chunks [][]byte) error {
 		if last != nil {
 			next = last[0] + 1
 		}
+		if err := s.setAside(ctx); err != nil {
+			return err
+		}
 		if err := s.client.Set(ctx, generationKey, encodeNumbers(next)); err != nil {
 			return fmt.Errorf("save state: %w", err)
 		}
@@ -104,6 +107,23 @@ func (s *savedState) save(ctx context.Context, chunks [][]byte) error {
 	}
 	if err := s.client.Set(ctx, headKey, encodeNumbers(s.generation, s.chunks)); err != nil {
 		return fmt.Errorf("save state: %w", err)
+	}
+	return nil
+}
+
+// setAside keeps the head of what was saved and could not be taken, which the
+// next one takes the place of.
+func (s *savedState) setAside(ctx context.Context) error {
+	head, err := s.client.Get(ctx, headKey)
+	if err != nil || head == nil {
+		return err
+	}
+	old, err := s.numbers(ctx, headKey, 2)
+	if err != nil {
+		return err
+	}
+	if err := s.client.Set(ctx, fmt.Sprint(headKey, "/", old[0]), head); err != nil {
+		return fmt.Errorf("set aside what was saved before: %w", err)
 	}
 	return nil
 }
@@ -151,15 +171,7 @@ func (e *engine) takeOver(ctx context.Context, host component.Host) error {
 			return err
 		}
 	}
-	if h := bequests.take(e.id); h != nil {
-		e.learned.Adopt(h.learned)
-		if _, err := e.inherit(h.chunks); err != nil {
-			e.logger.Error("Could not take over all that waited before the reload", zap.Error(err))
-		}
-		if h.traces+h.spans+h.records > 0 {
-			e.sayInherited("the reload")
-		}
-	}
+	left := e.takeLeft()
 	if e.saved == nil {
 		return nil
 	}
@@ -167,6 +179,9 @@ func (e *engine) takeOver(ctx context.Context, host component.Host) error {
 	if err != nil {
 		e.logger.Error("Could not read what was saved before the stop; it is left as it is", zap.Error(err))
 		return nil // the start goes on
+	}
+	if left != nil && left.stored != nil && *left.stored == *e.config.Storage {
+		return done(nil) // the same, in case that the reload had not come as far as this
 	}
 	aside, err := e.inherit(chunks)
 	if err != nil {
@@ -180,6 +195,27 @@ func (e *engine) takeOver(ctx context.Context, host component.Host) error {
 		e.sayInherited("the stop")
 	}
 	return nil
+}
+
+// takeLeft takes over what was left in the process, and returns it; nil for
+// nothing.
+func (e *engine) takeLeft() *handover {
+	h := bequests.take(e.id)
+	if h == nil {
+		return nil
+	}
+	e.learned.Adopt(h.learned)
+	if _, err := e.inherit(h.chunks); err != nil {
+		e.logger.Error("Could not take over all that waited before the reload", zap.Error(err))
+	}
+	if h.traces+h.spans+h.records > 0 {
+		e.sayInherited("the reload")
+	}
+	if h.stored != nil && (e.config.Storage == nil || *e.config.Storage != *h.stored) {
+		e.logger.Warn("The storage of before the reload still has what was taken over from it; do not use it again as it is",
+			zap.Stringer("storage", h.stored))
+	}
+	return h
 }
 
 func (e *engine) sayInherited(before string) {
@@ -227,11 +263,8 @@ func (e *engine) leave(ctx context.Context, h *handover, spans, logs []*released
 		e.logger.Error("Lost what could not be handed over", zap.Error(err))
 	}
 	h.close()
-	switch {
-	case e.saved == nil:
+	if h.stored = e.config.Storage; reload {
 		bequests.leave(e.id, h, e.logger)
-	case reload:
-		bequests.leave(e.id, &handover{learned: e.learned}, e.logger)
 	}
 	if e.saved != nil && len(h.chunks) > waiting {
 		if err := e.saved.save(ctx, h.chunks[waiting:]); err != nil {
