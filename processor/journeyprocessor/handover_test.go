@@ -245,6 +245,7 @@ func TestAStorageThatIsNotThereIsAClearError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, "{}")
 		h.end()
+		h.extensions = nil
 		c, err := load("{storage: file_storage}")
 		require.NoError(t, err)
 		p, err := NewFactory().CreateTraces(t.Context(), h.settings, c, h.sink)

@@ -68,6 +68,7 @@ func start(t *testing.T, config string) *harness {
 	core, logged := observer.New(zap.InfoLevel)
 	settings.Logger = zap.New(core)
 	h.settings, h.logged = settings, logged
+	h.extensions = map[component.ID]component.Component{shelfID: newShelf()}
 	h.begin(config)
 	return h
 }
@@ -129,9 +130,18 @@ func inBubble(t *testing.T, config string, f func(*testing.T, *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, config)
+		defer h.abandonFailed()
 		f(t, h)
 		h.stop()
 	})
+}
+
+// abandonFailed ends the goroutines of a test that failed half-way, which would
+// hide the failure otherwise.
+func (h *harness) abandonFailed() {
+	if h.t.Failed() {
+		_ = h.traces.Shutdown(context.Background()) // the test has failed already
+	}
 }
 
 // wait lets fake time pass and everything settle.
@@ -149,6 +159,12 @@ func (h *harness) send(spans ...span) {
 func (h *harness) sendLogs(records ...record) {
 	h.t.Helper()
 	require.NoError(h.t, h.logs.ConsumeLogs(h.t.Context(), logBatch(records)))
+	synctest.Wait()
+}
+
+// offerLogs sends records that may be refused, and are not sent again.
+func (h *harness) offerLogs(records ...record) {
+	_ = h.logs.ConsumeLogs(h.t.Context(), logBatch(records)) // may be full
 	synctest.Wait()
 }
 
@@ -218,9 +234,12 @@ type sink struct {
 	refusal error
 	choice  func(ptrace.Traces) error
 	offers  int
-	spans   []ptrace.Span
-	tenants []string // of each span's batch
-	records []plog.LogRecord
+	// chooseLogs sees the log records that it takes; set before anything is sent.
+	chooseLogs func(plog.Logs)
+	delay      time.Duration // of each call; set before anything is sent
+	spans      []ptrace.Span
+	tenants    []string // of each span's batch
+	records    []plog.LogRecord
 }
 
 // withTenant is the context of a batch that came with a tenant's header.
@@ -236,6 +255,13 @@ func (s *sink) refuse(err error) {
 	s.refusal = err
 }
 
+// locked calls f while nothing arrives.
+func (s *sink) locked(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
 // choose makes the sink refuse some batches.
 func (s *sink) choose(choice func(ptrace.Traces) error) {
 	s.mu.Lock()
@@ -246,12 +272,13 @@ func (s *sink) choose(choice func(ptrace.Traces) error) {
 func (*sink) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: true} }
 
 func (s *sink) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	time.Sleep(s.delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offers++
 	if err := errors.Join(ctx.Err(), s.refusal); err != nil {
 		td.ResourceSpans().RemoveIf(func(ptrace.ResourceSpans) bool { return true }) // it is the sink's now
-		return s.refusal
+		return err
 	}
 	if s.choice != nil {
 		if err := s.choice(td); err != nil {
@@ -269,11 +296,15 @@ func (s *sink) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	return nil
 }
 
-func (s *sink) ConsumeLogs(_ context.Context, ld plog.Logs) error {
+func (s *sink) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	time.Sleep(s.delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refusal != nil {
-		return s.refusal
+	if err := errors.Join(ctx.Err(), s.refusal); err != nil {
+		return err
+	}
+	if s.chooseLogs != nil {
+		s.chooseLogs(ld)
 	}
 	for _, rl := range ld.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
@@ -309,6 +340,19 @@ func (s *sink) of(trace string) []ptrace.Span {
 	for _, span := range s.all() {
 		if span.TraceID() == traceID(trace) {
 			found = append(found, span)
+		}
+	}
+	return found
+}
+
+// tenantsOf are the different ones that a trace's spans have left with.
+func (s *sink) tenantsOf(trace string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []string
+	for i, span := range s.spans {
+		if span.TraceID() == traceID(trace) && !slices.Contains(found, s.tenants[i]) {
+			found = append(found, s.tenants[i])
 		}
 	}
 	return found

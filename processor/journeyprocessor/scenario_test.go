@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -25,16 +26,23 @@ type scenario struct {
 
 // step is one thing that happens, or one look at what has come of it.
 type step struct {
-	Send   []span        `yaml:"send"`
-	Times  int           `yaml:"times"` // sends so many traces, numbered
-	Log    []record      `yaml:"log"`
-	Wait   time.Duration `yaml:"wait"`
-	Sink   string        `yaml:"sink"` // takes, is busy, or refuses
-	Expect *expectation  `yaml:"expect"`
+	Send   []span   `yaml:"send"`
+	Tenant string   `yaml:"tenant"` // in the header that the batches of send come with
+	Times  int      `yaml:"times"`  // sends so many traces, numbered
+	Log    []record `yaml:"log"`
+	// Reload goes on with another configuration, in the same process.
+	Reload yaml.Node `yaml:"reload"`
+	// Restart stops the collector and starts it after so long. A storage
+	// extension called file_storage is always there, whether it is set or not.
+	Restart time.Duration `yaml:"restart"`
+	Wait    time.Duration `yaml:"wait"`
+	Sink    string        `yaml:"sink"` // takes, is busy, or refuses
+	Expect  *expectation  `yaml:"expect"`
 }
 
 type expectation struct {
-	Kept    map[string]int            `yaml:"kept"` // spans in the sink by trace
+	Kept    map[string]int            `yaml:"kept"`   // spans in the sink by trace
+	InAll   int                       `yaml:"in_all"` // spans in the sink; if left out, those of kept
 	Dropped int64                     `yaml:"dropped"`
 	Pending int64                     `yaml:"pending"`
 	Held    *int64                    `yaml:"held"` // spans of dropped; not looked at if left out
@@ -43,6 +51,13 @@ type expectation struct {
 	Names   map[string]string         `yaml:"names"` // journey.name of every span of a trace
 	Logs    []string                  `yaml:"logs"`  // bodies in the sink
 	Early   int64                     `yaml:"early"`
+	States  map[string][]string       `yaml:"states"`  // tracestates of a trace's spans, in the order in which they left
+	Tenants map[string]string         `yaml:"tenants"` // in the header that a trace's spans left with
+	// Loosely looks at nothing but what is set: how much is decided early
+	// depends on the number of shards.
+	Loosely bool `yaml:"loosely"`
+	// MemoryBelow is for all that waits, as the metrics say.
+	MemoryBelow *ByteSize `yaml:"memory_below"`
 	// Ledger is what a look-up of a trace answers; null for nothing.
 	Ledger map[string]map[string]any `yaml:"ledger"`
 	// Metrics are sums over what has the attributes.
@@ -59,19 +74,21 @@ func TestScenarios(t *testing.T) {
 	require.NotEmpty(t, files)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			text, err := os.ReadFile(file)
+			written, err := os.Open(file)
 			require.NoError(t, err)
+			defer written.Close()
 			var s scenario
-			require.NoError(t, yaml.Unmarshal(text, &s))
+			strict := yaml.NewDecoder(written)
+			strict.KnownFields(true)
+			require.NoError(t, strict.Decode(&s))
 			require.NotEmpty(t, s.About)
-			config, err := yaml.Marshal(&s.Config)
-			require.NoError(t, err)
-			inBubble(t, string(config), func(_ *testing.T, h *harness) { s.play(h) })
+			inBubble(t, text(t, &s.Config), func(_ *testing.T, h *harness) { s.play(h) })
 		})
 	}
 }
 
 func (s *scenario) play(h *harness) {
+	config := s.Config
 	for i, step := range s.Steps {
 		h.t.Logf("step %d", i+1)
 		switch step.Sink {
@@ -82,13 +99,18 @@ func (s *scenario) play(h *harness) {
 		case "refuses":
 			h.sink.refuse(consumererror.NewPermanent(errors.New("never")))
 		}
-		for n := range max(step.Times, 1) {
-			if step.Send != nil {
-				h.send(numbered(step.Send, n, step.Times)...)
-			}
-		}
+		step.send(h)
 		if step.Log != nil {
 			h.sendLogs(step.Log...)
+		}
+		if !step.Reload.IsZero() {
+			config = step.Reload
+			h.reload(text(h.t, &config))
+		}
+		if step.Restart > 0 {
+			h.end()
+			h.wait(step.Restart)
+			h.begin(text(h.t, &config))
 		}
 		h.wait(step.Wait)
 		h.holdsTheLaw()
@@ -96,6 +118,32 @@ func (s *scenario) play(h *harness) {
 			step.Expect.check(h)
 		}
 	}
+}
+
+func (s *step) send(h *harness) {
+	h.t.Helper()
+	for n := range max(s.Times, 1) {
+		if s.Send == nil {
+			continue
+		}
+		ctx := h.t.Context()
+		if s.Tenant != "" {
+			ctx = withTenant(ctx, s.Tenant)
+		}
+		require.NoError(h.t, h.traces.ConsumeTraces(ctx, batch(numbered(s.Send, n, s.Times))))
+		synctest.Wait()
+	}
+}
+
+// text is a part of a scenario as it was written.
+func text(t *testing.T, node *yaml.Node) string {
+	t.Helper()
+	if node.Alias != nil {
+		node = node.Alias
+	}
+	b, err := yaml.Marshal(node)
+	require.NoError(t, err)
+	return string(b)
 }
 
 // numbered gives the spans the trace of their turn, if there are several.
@@ -117,7 +165,31 @@ func (e *expectation) check(h *harness) {
 		require.Len(h.t, h.sink.of(trace), n, "spans of %s", trace)
 		total += n
 	}
-	require.Len(h.t, h.sink.all(), total, "spans in the sink")
+	if e.InAll > 0 {
+		total = e.InAll
+	}
+	if !e.Loosely {
+		e.checkCounts(h, total)
+	}
+	if e.MemoryBelow != nil {
+		require.Less(h.t, h.value("processor_journey_buffer_bytes"), int64(*e.MemoryBelow))
+	}
+	e.checkSpans(h)
+	for trace, answer := range e.Ledger {
+		checkLedger(h, trace, answer)
+	}
+	for _, m := range e.Metrics {
+		require.Equal(h.t, m.Value, h.value("processor_journey_"+m.Name, m.Attributes...), "%s %s", m.Name, m.Attributes)
+	}
+	if e.Logs != nil {
+		require.ElementsMatch(h.t, e.Logs, h.sink.bodies())
+	}
+}
+
+// checkCounts checks how many spans are where.
+func (e *expectation) checkCounts(h *harness, inSink int) {
+	h.t.Helper()
+	require.Equal(h.t, inSink, len(h.sink.all()), "spans in the sink")
 	// What is held for recall was decided to be dropped.
 	held := h.value("processor_journey_spans_recallable")
 	require.Equal(h.t, e.Dropped, h.value("processor_journey_spans_dropped")+held, "dropped")
@@ -127,6 +199,11 @@ func (e *expectation) check(h *harness) {
 	}
 	require.Equal(h.t, e.Lost, h.value("processor_journey_spans_lost"), "lost")
 	require.Equal(h.t, e.Early, h.value("processor_journey_early_decisions"), "early decisions")
+}
+
+// checkSpans checks what is written on the spans in the sink.
+func (e *expectation) checkSpans(h *harness) {
+	h.t.Helper()
 	for trace, name := range e.Names {
 		for _, span := range h.sink.of(trace) {
 			got, _ := span.Attributes().Get(attrName)
@@ -136,14 +213,15 @@ func (e *expectation) check(h *harness) {
 	for trace, tags := range e.Tags {
 		e.checkTags(h, trace, tags)
 	}
-	for trace, answer := range e.Ledger {
-		checkLedger(h, trace, answer)
+	for trace, want := range e.States {
+		var states []string
+		for _, span := range h.sink.of(trace) {
+			states = append(states, span.TraceState().AsRaw())
+		}
+		require.Equal(h.t, want, states, "tracestates of %s", trace)
 	}
-	for _, m := range e.Metrics {
-		require.Equal(h.t, m.Value, h.value("processor_journey_"+m.Name, m.Attributes...), "%s %s", m.Name, m.Attributes)
-	}
-	if e.Logs != nil {
-		require.ElementsMatch(h.t, e.Logs, h.sink.bodies())
+	for trace, tenant := range e.Tenants {
+		require.Equal(h.t, []string{tenant}, h.sink.tenantsOf(trace), "tenants of %s", trace)
 	}
 }
 

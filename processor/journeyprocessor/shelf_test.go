@@ -60,3 +60,18 @@ func (s *shelf) Delete(_ context.Context, key string) error {
 
 func (*shelf) Batch(context.Context, ...*storage.Operation) error { return errors.New("not used") }
 func (*shelf) Close(context.Context) error                        { return nil }
+
+// breakDown makes all that is done with it fail, until it is given nil.
+func (s *shelf) breakDown(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail = nil; err != nil {
+		s.fail = func(string, string) error { return err }
+	}
+}
+
+func (s *shelf) broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fail != nil
+}

@@ -2,6 +2,7 @@ package journeyprocessor
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"strings"
@@ -32,6 +33,7 @@ type span struct {
 	DeadFrom   []string          `yaml:"dead_lettered_from"` // the latest first
 	DeadOf     string            `yaml:"dead_lettered_because"`
 	Message    string            `yaml:"message_id"`
+	Payload    ByteSize          `yaml:"payload"` // of an attribute that does not compress
 }
 
 // traceID makes a trace id of a name. Traces named unlucky… have the lowest
@@ -94,6 +96,9 @@ func (s span) fill(out ptrace.Span) {
 	for k, v := range s.Attributes {
 		out.Attributes().PutStr(k, v)
 	}
+	if s.Payload > 0 {
+		out.Attributes().PutStr("payload", noise(s.Trace, int(s.Payload)))
+	}
 	if s.Message != "" {
 		out.Attributes().PutStr("messaging.message.id", s.Message)
 	}
@@ -117,6 +122,18 @@ func (s span) fill(out ptrace.Span) {
 			death.Attributes().PutStr("amqp.dead_letter.reason", s.DeadOf)
 		}
 	}
+}
+
+// noise is a text of n bytes that does not compress by much.
+func noise(seed string, n int) string {
+	hash := fnv.New64a()
+	hash.Write([]byte(seed))
+	rnd := rand.New(rand.NewPCG(hash.Sum64(), 0))
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = byte(' ' + rnd.IntN(95))
+	}
+	return string(text)
 }
 
 func putStringsAlways(attributes pcommon.Map, key string, values []string) {
@@ -151,11 +168,5 @@ func logBatch(records []record) plog.Logs {
 
 // heavyRandom is heavy with a payload that does not compress.
 func heavyRandom(trace string, id uint64) span {
-	s := heavy(trace, id)
-	payload := make([]byte, 600)
-	for i := range payload {
-		payload[i] = byte(' ' + rand.IntN(95))
-	}
-	s.Attributes["payload"] = string(payload)
-	return s
+	return span{Trace: trace, ID: id, Name: "GET /", Attributes: map[string]string{"payload": noise(fmt.Sprint(rand.Uint64()), 600)}}
 }
