@@ -143,24 +143,3 @@ func TestTheConfigsOfTheREADMELoad(t *testing.T) {
 	}
 	require.Positive(t, loaded)
 }
-
-// FuzzConfig holds that no configuration makes the processor panic, and that
-// one that is valid also compiles.
-func FuzzConfig(f *testing.F) {
-	f.Add("{journeys: [{name: a, match: {service: a*}}], sampling: {rules: [{name: b, when: {journey: a}, keep: 3%}]}}")
-	f.Add("{completion: {quiet: 1s}, buffer: {memory: 1GiB}}")
-	f.Add("{sampling: {rules: [{name: a, keep: 0.0000000000000000001%}]}}")
-	f.Fuzz(func(t *testing.T, text string) {
-		c, err := load(text)
-		if err != nil {
-			return
-		}
-		p, _, set, err := compile(c, ignoreFailure)
-		if err != nil {
-			require.ErrorContains(t, err, "keep")
-			return
-		}
-		require.Len(t, p.Rules, len(c.Sampling.Rules))
-		require.GreaterOrEqual(t, set.Len(), len(c.Journeys))
-	})
-}

@@ -189,7 +189,8 @@ func (e *expectation) check(h *harness) {
 // checkCounts checks how many spans are where.
 func (e *expectation) checkCounts(h *harness, inSink int) {
 	h.t.Helper()
-	require.Equal(h.t, inSink, len(h.sink.all()), "spans in the sink")
+	got := len(h.sink.all())
+	require.Equal(h.t, inSink, got, "spans in the sink")
 	// What is held for recall was decided to be dropped.
 	held := h.value("processor_journey_spans_recallable")
 	require.Equal(h.t, e.Dropped, h.value("processor_journey_spans_dropped")+held, "dropped")
