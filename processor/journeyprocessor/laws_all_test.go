@@ -111,7 +111,9 @@ func (u *turmoil) rage() {
 	u.h.sink.choose(nil)
 	u.h.wait(5 * time.Minute)
 	require.Zero(u.h.t, u.h.value("processor_journey_traces_pending"))
-	require.Equal(u.h.t, u.h.value("processor_journey_spans_recallable"), u.h.value("processor_journey_spans_pending"))
+	for _, what := range []string{"spans", "log_records"} {
+		require.Equal(u.h.t, u.h.value("processor_journey_"+what+"_recallable"), u.h.value("processor_journey_"+what+"_pending"), what)
+	}
 	u.h.stop()
 	u.check()
 }
@@ -121,7 +123,7 @@ func (u *turmoil) something() {
 	case n < 70:
 		u.send()
 	case n < 80:
-		u.h.offerLogs(record{Trace: u.waiting[0][0].Trace, Severity: []string{"INFO", "WARN"}[u.IntN(2)], Body: strings.Repeat("x", u.IntN(3000))})
+		u.log()
 	case n < 85:
 		u.h.sink.refuse([]error{nil, nil, errBusy}[u.IntN(3)])
 	case n < 88:
@@ -153,6 +155,19 @@ func (u *turmoil) send() {
 	if u.IntN(5) == 0 {
 		u.h.sink.refuse(nil) // or nobody gets on
 	}
+}
+
+// log offers log records of any traces, decided or not.
+func (u *turmoil) log() {
+	records := make([]record, 1+u.IntN(20))
+	for i := range records {
+		batch := u.waiting[u.IntN(len(u.waiting))]
+		records[i] = record{
+			Trace: batch[u.IntN(len(batch))].Trace, Severity: []string{"INFO", "INFO", "WARN"}[u.IntN(3)],
+			Body: strings.Repeat("x", u.IntN(3000)),
+		}
+	}
+	u.h.offerLogs(records...)
 }
 
 // moody makes the sink refuse every so many batches, for now or for good.

@@ -274,27 +274,33 @@ func TestASlowBackendDelaysNobody(t *testing.T) {
 	})
 }
 
-// TestABackendThatIsBackGetsWhatWaitsAtAStop: after an hour of refusals the
-// pauses between tries are long; a stop does not wait for their end, nor a
-// reload while it is still away.
+// TestABackendThatIsBackGetsWhatWaitsAtAStop: after many refusals the pauses
+// between tries are long; a stop does not wait for their end, nor does a reload
+// while it is still away.
 func TestABackendThatIsBackGetsWhatWaitsAtAStop(t *testing.T) {
 	const config = "{completion: {quiet: 1s}, release: {max_batch: 1, consumers: 3}}"
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, config)
+		defer h.abandonFailed()
 		h.sink.refuse(errBusy)
-		for i := range 10 {
-			h.send(span{Trace: fmt.Sprint(i), ID: 1, Name: "GET /"}, span{Trace: fmt.Sprint(i), ID: 2, Parent: 1, Name: "work"})
+		sent := 0
+		someMore := func() {
+			for range 60 { // one after the other, so that some are in a pause at the end
+				h.send(span{Trace: fmt.Sprint(sent), ID: 1, Name: "GET /"})
+				sent++
+				h.wait(2 * time.Second)
+			}
 		}
-		h.wait(time.Hour)
+		someMore()
 		begun := time.Now()
 		h.reload(config)
 		require.LessOrEqual(t, time.Since(begun), time.Second)
-		h.wait(time.Hour)
+		someMore()
 		h.sink.refuse(nil)
 		begun = time.Now()
 		h.stop()
 		require.LessOrEqual(t, time.Since(begun), time.Second)
-		require.Len(t, h.sink.all(), 20)
+		require.Len(t, h.sink.all(), sent)
 		require.Zero(t, h.value("processor_journey_spans_lost"))
 	})
 }
