@@ -93,7 +93,11 @@ func (c *campaign) runFault(ctx context.Context, name, system string) (r *report
 		return nil, err
 	}
 	wait := c.waitOf(system)
-	if err := target.drain(ctx, backend, time.Now(), wait, 2*sent.Accepted); err != nil {
+	patience := wait
+	if name == "backend_away" {
+		patience += reconnect
+	}
+	if err := target.drain(ctx, backend, time.Now(), patience, 2*sent.Accepted); err != nil {
 		return nil, err
 	}
 	arrivals := backend.Arrivals(1)
@@ -104,6 +108,10 @@ func (c *campaign) runFault(ctx context.Context, name, system string) (r *report
 	r.BacklogSeconds = verdict.CaughtUp(arrivals, sent.Begun, over, wait+usualDelay).Seconds()
 	return r, nil
 }
+
+// reconnect is how long a gRPC client that has been refused for half a minute
+// may wait before it tries again (its backoff grows by 1.6 from one second).
+const reconnect = 25 * time.Second
 
 // sending is a load that is on its way in the background.
 type sending struct {
