@@ -3,6 +3,7 @@ package journeyprocessor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -73,7 +74,8 @@ func newTurmoil(t *testing.T, seed uint64) *turmoil {
 
 // enlarge gives some spans a payload, so that small buffers fill up.
 func (u *turmoil) enlarge() {
-	for _, spans := range u.traces {
+	for _, name := range slices.Sorted(maps.Keys(u.traces)) {
+		spans := u.traces[name]
 		for i := range spans {
 			if u.IntN(3) == 0 {
 				spans[i].Payload = ByteSize(u.IntN(20_000))

@@ -2,6 +2,7 @@ package journeyprocessor
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -50,8 +51,8 @@ func randomTraces(rnd *rand.Rand, n int) map[string][]span {
 // interleave deals the spans of all traces into batches in random order.
 func interleave(rnd *rand.Rand, traces map[string][]span) [][]span {
 	var all []span
-	for _, spans := range traces {
-		all = append(all, spans...)
+	for _, name := range slices.Sorted(maps.Keys(traces)) { // or a seed would not be enough to see it again
+		all = append(all, traces[name]...)
 	}
 	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	var batches [][]span
