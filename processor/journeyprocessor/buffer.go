@@ -64,12 +64,12 @@ type buffer struct {
 	level  atomic.Int32
 }
 
-// reserve takes size bytes, or nothing and an error that says what the sender
-// should do.
-func (b *buffer) reserve(size int64) (reason string, err error) {
-	if size > b.limit {
+// reserve takes size bytes for a batch that has had so many already, or nothing
+// and an error that says what the sender should do.
+func (b *buffer) reserve(size, had int64) (reason string, err error) {
+	if had+size > b.limit {
 		return refusedOversized, consumererror.NewPermanent(fmt.Errorf(
-			"journey: a batch of %s can never fit into buffer::memory (%s)", ByteSize(size), ByteSize(b.limit)))
+			"journey: a batch of %s or more can never fit into buffer::memory (%s)", ByteSize(had+size), ByteSize(b.limit)))
 	}
 	if b.used.Add(size) > b.limit {
 		b.used.Add(-size)

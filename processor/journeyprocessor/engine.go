@@ -10,7 +10,6 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/journey"
@@ -34,8 +33,6 @@ type engine struct {
 	shards    []*shard
 	ledger    *ledger
 
-	marshalTraces ptrace.ProtoMarshaler
-	marshalLogs   plog.ProtoMarshaler
 	alwaysKeep    plog.SeverityNumber
 	dropsUntraced bool
 

@@ -51,12 +51,17 @@ func piecesSize(pieces []piece) int64 {
 // splitter sorts the records of one batch by trace. It is used for one batch
 // at a time and then goes back to the pool.
 type splitter struct {
-	groups    []wire.Group
+	store     *store
 	byTrace   map[pcommon.TraceID]int32 // index into fragments
 	fragments []*fragment
 	metadata  *clientMetadata // of the batch
-	// For the scope at hand: each record's fragment (-1 for none), and for
-	// each fragment touched how many bytes and records it gets.
+	reserved  int64           // bytes, in the account
+	inherits  bool            // takes what is there already, whether it fits or not
+	// For the scope at hand: its records, encoded; where each ends; each
+	// record's fragment (-1 for none); and for each fragment touched how many
+	// bytes and records it gets.
+	encoded []byte
+	ends    []int
 	owner   []int32
 	touched []int32
 	bytes   []int
@@ -72,15 +77,20 @@ var splitters = sync.Pool{New: func() any {
 
 func (s *splitter) reset() {
 	clear(s.byTrace)
-	for i := range s.groups {
-		clear(s.groups[i].Records)
-		s.groups[i].Resource, s.groups[i].Scope = nil, nil
-	}
 	clear(s.fragments)
-	s.groups, s.fragments, s.metadata = s.groups[:0], s.fragments[:0], nil
+	s.fragments, s.metadata, s.store = s.fragments[:0], nil, nil
+	s.reserved, s.inherits = 0, false
 	s.bytes, s.counts = s.bytes[:0], s.counts[:0]
-	s.owner, s.touched = s.owner[:0], s.touched[:0]
+	s.clearScope()
 	s.skipped, s.skippedBytes = 0, 0
+	if cap(s.encoded) > workRoom {
+		s.encoded = nil
+	}
+}
+
+func (s *splitter) clearScope() {
+	s.encoded, s.ends = s.encoded[:0], s.ends[:0]
+	s.owner, s.touched = s.owner[:0], s.touched[:0]
 }
 
 // total is the memory that the fragments take and the bytes of all records.
@@ -93,16 +103,27 @@ func (s *splitter) total() (size, bytes int64) {
 	return size, bytes
 }
 
-// skip says that the next record of the scope at hand is dropped.
-func (s *splitter) skip(bytes int) {
-	s.owner = append(s.owner, -1)
-	s.skipped++
-	s.skippedBytes += int64(bytes)
+// end says that the next record of the scope at hand ends where encoded does,
+// and returns its length.
+func (s *splitter) end() int {
+	from := 0
+	if n := len(s.ends); n > 0 {
+		from = s.ends[n-1]
+	}
+	s.ends = append(s.ends, len(s.encoded))
+	return len(s.encoded) - from
 }
 
-// assign says that the next record of the scope at hand, of that many bytes,
-// belongs to trace id, and returns that trace's fragment.
-func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
+// skip says that the record that was appended to encoded is dropped.
+func (s *splitter) skip() {
+	s.owner = append(s.owner, -1)
+	s.skipped++
+	s.skippedBytes += int64(s.end())
+}
+
+// assign says that the record that was appended to encoded belongs to trace
+// id, and returns that trace's fragment.
+func (s *splitter) assign(id pcommon.TraceID) *fragment {
 	i, ok := s.byTrace[id]
 	if !ok {
 		i = int32(len(s.fragments))
@@ -114,7 +135,7 @@ func (s *splitter) assign(id pcommon.TraceID, bytes int) *fragment {
 		s.touched = append(s.touched, i)
 	}
 	s.owner = append(s.owner, i)
-	s.bytes[i] += bytes
+	s.bytes[i] += s.end()
 	s.counts[i]++
 	return s.fragments[i]
 }
@@ -141,33 +162,43 @@ func (f *fragment) recycle() {
 	fragments.Put(f)
 }
 
-// cut copies the records of the scope at hand to the fragments they were
-// assigned to: what waits must not hold the whole batch in memory.
-func (s *splitter) cut(g *wire.Group, to *store) {
+// cut gives the records of the scope at hand to the fragments they were
+// assigned to, if there is memory for them. On an error nothing of the scope
+// has been given to anybody.
+func (s *splitter) cut(g *wire.Group) (reason string, err error) {
+	defer s.clearScope()
 	if len(s.touched) == 0 {
-		s.owner = s.owner[:0]
-		return
+		return "", nil
 	}
-	h := to.headers.take(g, s.metadata, int64(len(s.touched)))
+	size := int64(len(s.encoded))
+	if s.inherits {
+		s.store.buffer.add(size)
+	} else if reason, err := s.store.buffer.reserve(size, s.reserved); err != nil {
+		return reason, err
+	}
+	s.reserved += size
+	h := s.store.headers.take(g, s.metadata, int64(len(s.touched)))
 	for _, i := range s.touched {
 		f := s.fragments[i]
-		f.pieces = append(f.pieces, piece{header: h, records: to.memory().Alloc(s.bytes[i]), count: s.counts[i]})
+		f.pieces = append(f.pieces, piece{header: h, records: s.store.memory().Alloc(s.bytes[i]), count: s.counts[i]})
 		f.count += s.counts[i]
 		f.bytes += int64(s.bytes[i])
 		s.bytes[i], s.counts[i] = 0, 0
 	}
 	// From here on bytes counts what has been copied.
+	from := 0
 	for r, i := range s.owner {
-		if i < 0 {
-			continue
+		record := s.encoded[from:s.ends[r]]
+		from = s.ends[r]
+		if i >= 0 {
+			p := &s.fragments[i].pieces[len(s.fragments[i].pieces)-1]
+			s.bytes[i] += copy(p.records.Bytes()[s.bytes[i]:], record)
 		}
-		p := &s.fragments[i].pieces[len(s.fragments[i].pieces)-1]
-		s.bytes[i] += copy(p.records.Bytes()[s.bytes[i]:], g.Records[r])
 	}
 	for _, i := range s.touched {
 		s.bytes[i] = 0
 	}
-	s.owner, s.touched = s.owner[:0], s.touched[:0]
+	return "", nil
 }
 
 // shardOf spreads trace ids over n shards. Both halves count, and are mixed:

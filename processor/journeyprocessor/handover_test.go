@@ -371,3 +371,20 @@ func TestWhatCouldNotBeReadAtTheStartIsNotWrittenOver(t *testing.T) {
 		require.Equal(t, encodeNumbers(1, 2), s.values[headKey+"/1"])
 	})
 }
+
+// TestAReloadWithLessMemoryLosesNothing: what is there already is taken over,
+// and what is too much is then decided early.
+func TestAReloadWithLessMemoryLosesNothing(t *testing.T) {
+	const config = "completion: {quiet: 10m, missing_wait: 10m}\nbuffer: {trace: 64KiB, park_after: 1h, memory: "
+	inBubble(t, config+"64MiB}", func(t *testing.T, h *harness) {
+		for i := range 3000 {
+			h.send(heavyRandom(fmt.Sprint(i), 1))
+		}
+		h.reload(config + "1MiB}")
+		require.Equal(t, int64(3000), h.value("processor_journey_spans_inherited"))
+		h.wait(time.Minute)
+		require.Less(t, h.value("processor_journey_buffer_bytes"), int64(1<<20))
+		require.Positive(t, h.value("processor_journey_early_decisions", "reason", earlyMemory))
+		require.Zero(t, h.value("processor_journey_spans_lost"))
+	})
+}

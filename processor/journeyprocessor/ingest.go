@@ -31,8 +31,7 @@ func (e *engine) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	}
 	return e.ingest(ctx, intake{
 		count: &e.telemetry.spans, records: n,
-		encode: func() ([]byte, error) { return e.marshalTraces.MarshalTraces(td) },
-		split:  func(s *splitter) { e.splitTraces(s, td) },
+		split: func(s *splitter) (string, error) { return e.splitTraces(s, td) },
 	})
 }
 
@@ -40,12 +39,13 @@ func (e *engine) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 type intake struct {
 	count   *signalCounters
 	records int
-	encode  func() ([]byte, error)
-	split   func(*splitter)
+	// split gives each trace its part; on an error the batch is refused for
+	// the reason.
+	split func(*splitter) (reason string, err error)
 }
 
-// ingest is what both signals share: split outside of all locks, reserve
-// memory for the whole batch, then hand every shard its part.
+// ingest is what both signals share: split outside of all locks, with memory
+// reserved for the whole batch, then hand every shard its part.
 func (e *engine) ingest(ctx context.Context, in intake) error {
 	count, n := in.count, in.records
 	e.gate.RLock()
@@ -57,25 +57,19 @@ func (e *engine) ingest(ctx context.Context, in intake) error {
 		e.relieve()
 		return count.refused(ctx, n, refusedFull, errFull)
 	}
-	s := splitters.Get().(*splitter)
-	defer func() { s.reset(); splitters.Put(s) }()
-	request, err := in.encode()
-	if err == nil {
-		s.groups, err = wire.Split(request, s.groups)
-	}
-	if err != nil {
-		return count.refused(ctx, n, refusedMalformed, consumererror.NewPermanent(fmt.Errorf("encode a batch: %w", err)))
-	}
-	// The request stands for what its records will take, until that is known.
-	reserved := int64(len(request))
-	if reason, err := e.store.buffer.reserve(reserved); err != nil {
-		e.relieve()
+	s := e.newSplitter()
+	defer s.done()
+	s.metadata = metadataOf(ctx, e.config.Release.MetadataKeys)
+	if reason, err := in.split(s); err != nil {
+		e.discard(s.fragments)
+		e.store.buffer.add(-s.reserved)
+		if reason == refusedFull {
+			e.relieve()
+		}
 		return count.refused(ctx, n, reason, err)
 	}
-	s.metadata = metadataOf(ctx, e.config.Release.MetadataKeys)
-	in.split(s)
 	size, bytes := s.total()
-	e.store.buffer.add(size - reserved)
+	e.store.buffer.add(size - s.reserved)
 	count.pending.Add(int64(n))
 	if err := e.handOver(ctx, count, s.fragments); err != nil {
 		count.pending.Add(int64(-n))
@@ -96,6 +90,18 @@ func (e *engine) relieve() {
 		default: // it has been told
 		}
 	}
+}
+
+func (e *engine) newSplitter() *splitter {
+	s := splitters.Get().(*splitter)
+	s.store = &e.store
+	return s
+}
+
+// done ends the use of a splitter.
+func (s *splitter) done() {
+	s.reset()
+	splitters.Put(s)
 }
 
 // discard gives back the memory of fragments that go nowhere.
@@ -166,30 +172,62 @@ func (e *engine) passUntraced(ctx context.Context, count *signalCounters, f *fra
 	out.push(r)
 }
 
-// splitTraces looks at every span once, for its trace's facts, and cuts its
-// bytes out of the encoded batch.
-func (e *engine) splitTraces(s *splitter, td ptrace.Traces) {
-	group := 0
+// splitTraces looks at every span once: for its trace's facts, and to encode it.
+func (e *engine) splitTraces(s *splitter, td ptrace.Traces) (reason string, err error) {
 	var candidates match.Candidates
 	for _, rs := range td.ResourceSpans().All() {
 		service := serviceOf(rs.Resource())
 		e.matches.ForResource(service, rs, &candidates)
 		for _, ss := range rs.ScopeSpans().All() {
-			g := &s.groups[group]
-			group++
 			candidates.ForScope(ss)
 			r := facts.NewResource(service, ss.Scope().Name() == facts.BrokerScope, e.policy.UsesShapes)
-			for i, span := range ss.Spans().All() {
-				f := s.assign(span.TraceID(), len(g.Records[i]))
+			for _, span := range ss.Spans().All() {
+				s.encoded = wire.AppendSpan(s.encoded, span)
+				f := s.assign(span.TraceID())
 				if f.facts == nil {
 					f.facts = factsPool.Get().(*facts.Facts)
 				}
 				f.facts.Add(&r, span)
 				candidates.Held(span, &f.facts.Held)
 			}
-			s.cut(g, &e.store)
+			if len(s.ends) == 0 {
+				continue
+			}
+			g, err := spansHeader(rs, ss)
+			if err != nil {
+				return refusedMalformed, err
+			}
+			if reason, err := s.cut(&g); err != nil {
+				return reason, err
+			}
 		}
 	}
+	return "", nil
+}
+
+// spansHeader encodes what the spans of a scope share.
+func spansHeader(rs ptrace.ResourceSpans, ss ptrace.ScopeSpans) (wire.Group, error) {
+	td := ptrace.NewTraces()
+	to := td.ResourceSpans().AppendEmpty()
+	rs.Resource().CopyTo(to.Resource())
+	to.SetSchemaUrl(rs.SchemaUrl())
+	scope := to.ScopeSpans().AppendEmpty()
+	ss.Scope().CopyTo(scope.Scope())
+	scope.SetSchemaUrl(ss.SchemaUrl())
+	request, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
+	return oneGroup(request, err)
+}
+
+// oneGroup takes the request of a single scope apart.
+func oneGroup(request []byte, err error) (wire.Group, error) {
+	if err != nil {
+		return wire.Group{}, consumererror.NewPermanent(fmt.Errorf("encode a resource: %w", err))
+	}
+	groups, err := wire.Split(request, nil)
+	if err != nil || len(groups) != 1 {
+		return wire.Group{}, consumererror.NewPermanent(fmt.Errorf("encode a resource: %d scopes: %w", len(groups), err))
+	}
+	return groups[0], nil
 }
 
 func serviceOf(resource pcommon.Resource) string {

@@ -138,25 +138,22 @@ func (e *engine) inheritDecisions(x *estate) {
 func (e *engine) inheritRequest(
 	x *estate, r requestOf, count *signalCounters, out *releaser, now time.Time,
 ) error {
-	s := splitters.Get().(*splitter)
-	defer func() { s.reset(); splitters.Put(s) }()
+	s := e.newSplitter()
+	defer s.done()
+	s.metadata, s.inherits = r.metadata, true
 	var err error
-	if s.groups, err = wire.Split(r.request, s.groups); err != nil {
-		return fmt.Errorf("%w: %w", errChunk, err)
-	}
-	s.metadata = r.metadata
 	if len(x.ages) == 0 {
-		for i := range s.groups {
-			for _, record := range s.groups[i].Records {
-				s.assign(pcommon.TraceID{}, len(record))
-			}
-			s.cut(&s.groups[i], &e.store)
-		}
-	} else if err := e.splitInherited(s, r.request, count); err != nil {
+		err = s.splitKept(r.request)
+	} else {
+		err = e.splitInherited(s, r.request, count)
+	}
+	if err != nil {
+		e.discard(s.fragments)
+		e.store.buffer.add(-s.reserved)
 		return err
 	}
 	size, _ := s.total()
-	e.store.buffer.add(size)
+	e.store.buffer.add(size - s.reserved)
 	for _, f := range s.fragments {
 		count.inherited(f.count)
 		if f.id.IsEmpty() {
@@ -170,21 +167,39 @@ func (e *engine) inheritRequest(
 	return nil
 }
 
+// splitKept takes a request of kept records apart, which only have to leave.
+func (s *splitter) splitKept(request []byte) error {
+	groups, err := wire.Split(request, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errChunk, err)
+	}
+	for i := range groups {
+		for _, record := range groups[i].Records {
+			s.encoded = append(s.encoded, record...)
+			s.assign(pcommon.TraceID{})
+		}
+		if _, err := s.cut(&groups[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (e *engine) splitInherited(s *splitter, request []byte, count *signalCounters) error {
 	if count == &e.telemetry.logs {
 		ld, err := (&plog.ProtoUnmarshaler{}).UnmarshalLogs(request)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errChunk, err)
 		}
-		e.splitLogs(s, ld)
-		return nil
+		_, err = e.splitLogs(s, ld)
+		return err
 	}
 	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(request)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errChunk, err)
 	}
-	e.splitTraces(s, td)
-	return nil
+	_, err = e.splitTraces(s, td)
+	return err
 }
 
 // inherit adds a fragment that had waited before. Its trace has waited since

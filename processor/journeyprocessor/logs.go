@@ -5,6 +5,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
 )
 
 // ConsumeLogs takes a batch of log records in, under the conditions of
@@ -17,29 +19,49 @@ func (e *engine) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	}
 	return e.ingest(ctx, intake{
 		count: &e.telemetry.logs, records: n,
-		encode: func() ([]byte, error) { return e.marshalLogs.MarshalLogs(ld) },
-		split:  func(s *splitter) { e.splitLogs(s, ld) },
+		split: func(s *splitter) (string, error) { return e.splitLogs(s, ld) },
 	})
 }
 
 // splitLogs cuts the batch by trace. Records that are kept whatever becomes of
 // their journey are put where those without a trace are.
-func (e *engine) splitLogs(s *splitter, ld plog.Logs) {
-	group := 0
+func (e *engine) splitLogs(s *splitter, ld plog.Logs) (reason string, err error) {
 	for _, rl := range ld.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
-			g := &s.groups[group]
-			group++
-			for i, record := range sl.LogRecords().All() {
+			for _, record := range sl.LogRecords().All() {
+				s.encoded = wire.AppendLogRecord(s.encoded, record)
 				if e.dropsUntraced && record.TraceID().IsEmpty() && record.SeverityNumber() < e.alwaysKeep {
-					s.skip(len(g.Records[i]))
+					s.skip()
 					continue
 				}
-				s.assign(e.traceOf(record), len(g.Records[i]))
+				s.assign(e.traceOf(record))
 			}
-			s.cut(g, &e.store)
+			if len(s.ends) == 0 {
+				continue
+			}
+			g, err := logsHeader(rl, sl)
+			if err != nil {
+				return refusedMalformed, err
+			}
+			if reason, err := s.cut(&g); err != nil {
+				return reason, err
+			}
 		}
 	}
+	return "", nil
+}
+
+// logsHeader encodes what the records of a scope share.
+func logsHeader(rl plog.ResourceLogs, sl plog.ScopeLogs) (wire.Group, error) {
+	ld := plog.NewLogs()
+	to := ld.ResourceLogs().AppendEmpty()
+	rl.Resource().CopyTo(to.Resource())
+	to.SetSchemaUrl(rl.SchemaUrl())
+	scope := to.ScopeLogs().AppendEmpty()
+	sl.Scope().CopyTo(scope.Scope())
+	scope.SetSchemaUrl(sl.SchemaUrl())
+	request, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
+	return oneGroup(request, err)
 }
 
 // traceOf is the trace whose decision the record follows; none for a record
