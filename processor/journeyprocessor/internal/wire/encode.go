@@ -11,7 +11,7 @@ import (
 )
 
 // A whole batch could be encoded by pdata and taken apart again by Split. To
-// append each record where it is wanted costs a third of that, and no memory
+// append each record where it is wanted costs about half of that, and no memory
 // (BenchmarkEncode); TestEveryFieldIsEncoded fails when pdata has a field that
 // is not here.
 
