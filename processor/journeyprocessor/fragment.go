@@ -75,6 +75,10 @@ var splitters = sync.Pool{New: func() any {
 	return &splitter{byTrace: make(map[pcommon.TraceID]int32)}
 }}
 
+// encodedRoom is how much memory for encoding is kept from one batch to the
+// next: for the largest request that gRPC servers accept by default.
+const encodedRoom = 4 << 20
+
 func (s *splitter) reset() {
 	clear(s.byTrace)
 	clear(s.fragments)
@@ -83,7 +87,7 @@ func (s *splitter) reset() {
 	s.bytes, s.counts = s.bytes[:0], s.counts[:0]
 	s.clearScope()
 	s.skipped, s.skippedBytes = 0, 0
-	if cap(s.encoded) > workRoom {
+	if cap(s.encoded) > encodedRoom {
 		s.encoded = nil
 	}
 }
