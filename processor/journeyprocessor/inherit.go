@@ -140,7 +140,9 @@ func (e *engine) inheritRequest(
 ) error {
 	s := e.newSplitter()
 	defer s.done()
-	s.metadata, s.inherits = r.metadata, true
+	if s.inherits = true; len(e.config.Release.MetadataKeys) > 0 {
+		s.metadata = r.metadata // else batches are no longer told apart by it
+	}
 	var err error
 	if len(x.ages) == 0 {
 		err = s.splitKept(r.request)
