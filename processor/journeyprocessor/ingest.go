@@ -224,8 +224,11 @@ func oneGroup(request []byte, err error) (wire.Group, error) {
 		return wire.Group{}, consumererror.NewPermanent(fmt.Errorf("encode a resource: %w", err))
 	}
 	groups, err := wire.Split(request, nil)
-	if err != nil || len(groups) != 1 {
-		return wire.Group{}, consumererror.NewPermanent(fmt.Errorf("encode a resource: %d scopes: %w", len(groups), err))
+	if err == nil && len(groups) != 1 {
+		err = fmt.Errorf("%w: %d scopes in place of one", wire.ErrMalformed, len(groups))
+	}
+	if err != nil {
+		return wire.Group{}, consumererror.NewPermanent(fmt.Errorf("encode a resource: %w", err))
 	}
 	return groups[0], nil
 }

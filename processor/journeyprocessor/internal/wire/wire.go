@@ -41,8 +41,7 @@ type Group struct {
 
 // Split appends to dst one Group for each scope of the request, in order. A
 // scope without records gives a group without records. On an error dst is
-// returned as far as it got. The lists of records that lie beyond dst's length
-// are used again.
+// returned as far as it got.
 func Split(request []byte, dst []Group) ([]Group, error) {
 	err := eachField(request, func(num protowire.Number, field, body []byte) error {
 		if num != groups || body == nil {
@@ -63,24 +62,13 @@ func splitResource(b []byte, dst []Group) ([]Group, error) {
 			resource = join(resource, field)
 			return nil
 		}
-		dst = extend(dst)
+		dst = append(dst, Group{})
 		return splitScope(body, &dst[len(dst)-1])
 	})
 	for i := first; i < len(dst); i++ {
 		dst[i].Resource = resource
 	}
 	return dst, err
-}
-
-// extend appends an empty group, with the memory of the one that lay there.
-func extend(dst []Group) []Group {
-	if len(dst) == cap(dst) {
-		return append(dst, Group{})
-	}
-	dst = dst[:len(dst)+1]
-	g := &dst[len(dst)-1]
-	*g = Group{Records: g.Records[:0]}
-	return dst
 }
 
 func splitScope(b []byte, g *Group) error {
