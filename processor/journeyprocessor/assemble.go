@@ -26,13 +26,14 @@ type trace struct {
 	id          pcommon.TraceID
 	facts       *facts.Facts
 	spans, logs holdings
-	size        int64 // accounted memory: holdings, facts and the trace itself
+	size        int64 // accounted memory: pieces, facts and the trace itself; not the bundles
 	factsSize   int64
+	held        int64 // weight as counted by the recall that holds it
 
 	first, last time.Time // arrival of the first part and of the last span
 	due         time.Time // when to decide if nothing more arrives
 	scheduled   time.Time // of its entry in the deadline queue; zero: it has none
-	parkAt      time.Time // when what lies as it came is to be parked; zero: nothing does
+	parkAt      time.Time // when to park what lies as it came, if that is worth it; zero: nothing does
 	appointment *appointment
 
 	older, newer *trace // neighbours by arrival, for deciding the oldest early
@@ -50,6 +51,9 @@ func (t *trace) cancel() {
 	}
 	t.scheduled = time.Time{}
 }
+
+// weight is the memory that the trace takes, with its part of the bundles.
+func (t *trace) weight() int64 { return t.size + t.spans.share() + t.logs.share() }
 
 // usualPieces is how many pieces a trace is given room for at first.
 const usualPieces = 4
@@ -85,7 +89,7 @@ func newShard(e *engine, index int) *shard {
 		engine: e, in: make(chan arrival, arrivals), short: make(chan struct{}, 1),
 		traces:    make(map[pcommon.TraceID]*trace),
 		deadlines: deadline.New[*appointment](tick, now),
-		parker:    parker{store: &e.store},
+		parker:    newParker(&e.store),
 		recall:    newRecall(int64(e.config.Buffer.Recall) / int64(n)),
 		memory:    memory.New(memory.NewSeed(), e.config.Decisions.Kept/n, e.config.Decisions.Dropped/n),
 		counts:    newDecisionCounts(e.telemetry),
@@ -113,7 +117,9 @@ func (s *shard) run() {
 			s.assemble(a)
 		case <-ticker.C:
 			s.swept = false
-			s.wakeDue(time.Now())
+			now := time.Now()
+			s.wakeDue(now)
+			s.parkHeld(now)
 			s.countRemembered()
 		case <-s.short:
 		}
@@ -246,7 +252,7 @@ func (s *shard) wakeDue(now time.Time) {
 			return
 		}
 		if s.mayPark(t, now) {
-			s.park(t)
+			s.park(t, now)
 		}
 		s.wake(t)
 	})

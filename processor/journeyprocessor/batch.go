@@ -16,7 +16,8 @@ func fitting(queue []*released, maxRecords int, maxBytes int64) int {
 	for n, v := range queue {
 		records += v.count
 		bytes += v.bytes + v.written()
-		for h := range v.headers {
+		for i := range v.pieces {
+			h := v.pieces[i].header
 			if _, ok := headers[h]; !ok {
 				headers[h] = struct{}{}
 				bytes += int64(len(h.key))
@@ -53,27 +54,118 @@ func (v *released) written() int64 {
 }
 
 // join encodes a batch as one request in which every resource and scope stands
-// once, whichever traces its records belong to.
-func join(batch []*released) []byte {
-	byHeader := make(map[*header][][]byte)
-	var order []*header
-	size := 0
+// once, whichever traces its records belong to. It fails if what one of them
+// holds cannot be read; see joinSound.
+func (r *reader) join(batch []*released) ([]byte, error) {
+	var l layout
 	for _, v := range batch {
 		for i := range v.pieces {
-			p := &v.pieces[i]
-			if _, ok := byHeader[p.header]; !ok {
-				order = append(order, p.header)
-				size += len(p.header.key) + 32
-			}
-			byHeader[p.header] = append(byHeader[p.header], p.records.Bytes())
-			size += p.records.Len()
+			l.count(&v.pieces[i])
 		}
 	}
+	request := l.begin()
+	for _, v := range batch {
+		for i := range v.pieces {
+			l.place(&v.pieces[i])
+		}
+	}
+	for _, first := range l.bundles {
+		raw, err := r.read(l.places[first].piece.bundle)
+		if err != nil {
+			return nil, err
+		}
+		for n := first; n >= 0; n = l.places[n].next {
+			p := l.places[n].piece
+			copy(request[l.places[n].at:], raw[p.at:p.at+p.n])
+		}
+	}
+	return request, nil
+}
+
+// joinSound joins what of a batch can be read. Damaged is what cannot, and err
+// says why.
+func (r *reader) joinSound(batch []*released) (request []byte, sound, damaged []*released, err error) {
+	if request, err = r.join(batch); err == nil {
+		return request, batch, nil, nil
+	}
+	for _, v := range batch {
+		if _, broken := r.join([]*released{v}); broken != nil {
+			damaged, err = append(damaged, v), broken
+			continue
+		}
+		sound = append(sound, v)
+	}
+	request, broken := r.join(sound)
+	if broken != nil { // each of them could be read a moment ago
+		return nil, nil, batch, broken
+	}
+	return request, sound, damaged, err
+}
+
+// layout is where in a request each piece goes. It is known before anything is
+// read, so that each bundle is read once, whatever it has to give.
+type layout struct {
+	groups   []group // in the order of their first piece
+	byHeader map[*header]int
+	places   []place
+	bundles  []int // the first place of each
+	latest   map[*bundle]int
+}
+
+type group struct {
+	header *header
+	bytes  int // of records
+	next   int // where in the request its next piece goes
+}
+
+type place struct {
+	piece *piece
+	at    int
+	next  int // of the same bundle; -1: none
+}
+
+// count counts a piece.
+func (l *layout) count(p *piece) {
+	if l.byHeader == nil {
+		l.byHeader, l.latest = make(map[*header]int), make(map[*bundle]int)
+	}
+	i, ok := l.byHeader[p.header]
+	if !ok {
+		i = len(l.groups)
+		l.byHeader[p.header] = i
+		l.groups = append(l.groups, group{header: p.header})
+	}
+	l.groups[i].bytes += int(p.n)
+}
+
+// begin returns the request with room for what was counted.
+func (l *layout) begin() []byte {
+	size := 0
+	for _, g := range l.groups {
+		size += len(g.header.key) + 32 + g.bytes
+	}
 	request := make([]byte, 0, size)
-	for _, h := range order {
-		request = wire.AppendGroup(request, h.resource, h.scope, byHeader[h]...)
+	for i := range l.groups {
+		g := &l.groups[i]
+		request = wire.AppendGroupStart(request, g.header.resource, g.header.scope, g.bytes)
+		g.next = len(request)
+		request = request[:g.next+g.bytes]
 	}
 	return request
+}
+
+// place gives a piece, all of which have been counted, its place.
+func (l *layout) place(p *piece) {
+	g := &l.groups[l.byHeader[p.header]]
+	n := len(l.places)
+	l.places = append(l.places, place{piece: p, at: g.next, next: -1})
+	g.next += int(p.n)
+	if before, ok := l.latest[p.bundle]; ok {
+		l.places[before].next = n
+	} else {
+		l.bundles = append(l.bundles, n)
+	}
+	l.latest[p.bundle] = n
 }
 
 // divisible says whether the batch has more than one record.
@@ -81,42 +173,41 @@ func divisible(batch []*released) bool { return len(batch) > 1 || batch[0].count
 
 // halves divides a divisible batch: between traces, and if it has only one,
 // between its records. The batch must not be used after that.
-func (r *releaser) halves(batch []*released) (first, second []*released) {
+func (c *courier) halves(batch []*released) (first, second []*released) {
 	if n := len(batch) / 2; n > 0 {
 		return batch[:n], batch[n:]
 	}
-	a, b := r.cutAt(batch[0], batch[0].count/2)
+	a, b := c.cutAt(batch[0], batch[0].count/2)
 	return []*released{a}, []*released{b}
 }
 
-// cutToSize cuts v, of which nothing is parked, into parts of at most maxBytes,
-// but for single records that are larger.
-func (r *releaser) cutToSize(v *released, maxBytes int64) []*released {
+// cutToSize cuts v into parts of at most maxBytes, but for single records that
+// are larger.
+func (c *courier) cutToSize(v *released, maxBytes int64) []*released {
 	if v.bytes <= maxBytes || v.count < 2 {
 		return []*released{v}
 	}
-	a, b := r.cutAt(v, v.count/2)
-	return append(r.cutToSize(a, maxBytes), r.cutToSize(b, maxBytes)...)
+	a, b := c.cutAt(v, v.count/2)
+	return append(c.cutToSize(a, maxBytes), c.cutToSize(b, maxBytes)...)
 }
 
 // cutAt divides v before its nth record. The parts have v's place: v must not
 // be used after that.
-func (r *releaser) cutAt(v *released, n int) (*released, *released) {
+func (c *courier) cutAt(v *released, n int) (*released, *released) {
 	first := &released{id: v.id, verdict: v.verdict, tag: v.tag}
 	second := &released{id: v.id, verdict: v.verdict, tag: v.tag}
 	total := v.count
 	for _, p := range v.pieces {
 		room := n - first.count
 		switch {
-		case room >= p.count:
+		case room >= int(p.count):
 			first.addPiece(p)
 		case room <= 0:
 			second.addPiece(p)
 		default:
-			a, b := r.store.cut(p, room)
-			grown := a.size() + b.size() - p.size()
-			r.store.buffer.add(grown)
-			v.size += grown
+			a, b := c.cut(p, room)
+			c.store.buffer.add(pieceOverhead)
+			v.size += pieceOverhead
 			first.addPiece(a)
 			second.addPiece(b)
 		}
@@ -126,25 +217,24 @@ func (r *releaser) cutAt(v *released, n int) (*released, *released) {
 	return first, second
 }
 
-// cut divides a piece before its nth record. The second part is a copy, so that
-// each has an owner of its own.
-func (s *store) cut(p piece, n int) (piece, piece) {
-	records, at := p.records.Bytes(), 0
-	for range n {
+// cut divides a piece before its nth record, which is not its first.
+func (c *courier) cut(p piece, n int) (piece, piece) {
+	records, err := c.records(&p)
+	at := 0
+	for i := 0; i < n && err == nil; i++ {
 		_, _, length := protowire.ConsumeField(records[at:])
-		if length < 0 {
-			break // not what wire.Split gives; what follows stays together
-		}
-		at += length
+		at += max(length, 0)
 	}
+	// Cut anywhere, what is damaged is found to be so when it is to leave.
+	at = min(max(at, 1), int(p.n)-1)
 	p.header.users.Add(1)
-	rest := s.memory().Alloc(len(records) - at)
-	copy(rest.Bytes(), records[at:])
-	return piece{header: p.header, records: p.records.Prefix(at), count: n},
-		piece{header: p.header, records: rest, count: p.count - n}
+	first, second := p, p
+	first.n, first.count = uint32(at), uint32(n)
+	second.at, second.n, second.count = p.at+uint32(at), p.n-uint32(at), p.count-uint32(n)
+	return first, second
 }
 
-// byMetadata sorts records, of which nothing is parked, by what their senders
+// byMetadata sorts records by what their senders
 // said beside them. What is of one trace and of several senders is divided
 // between them.
 func byMetadata(batch []*released) [][]*released {
@@ -161,11 +251,10 @@ func byMetadata(batch []*released) [][]*released {
 	return sorted
 }
 
-// metadata is that of records of one sender, of which nothing is parked.
+// metadata is that of records of one sender.
 func (v *released) metadata() *clientMetadata { return v.pieces[0].header.metadata }
 
-// divideByMetadata divides v, of which nothing is parked, between senders. V
-// must not be used after that.
+// divideByMetadata divides v between senders. V must not be used after that.
 func (v *released) divideByMetadata() []*released {
 	first := v.metadata()
 	if !slices.ContainsFunc(v.pieces, func(p piece) bool { return !p.header.metadata.equals(first) }) {
@@ -178,7 +267,7 @@ func (v *released) divideByMetadata() []*released {
 			i, parts = len(parts), append(parts, &released{id: v.id, verdict: v.verdict, tag: v.tag})
 		}
 		parts[i].addPiece(p)
-		parts[i].size += p.size()
+		parts[i].size += pieceOverhead
 	}
 	// What is not of pieces goes with the first.
 	parts[0].size += v.size - piecesSize(v.pieces)

@@ -3,7 +3,6 @@ package journeyprocessor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -111,8 +110,8 @@ const estateBytes = chunkSize / 2
 
 // bequeath puts all traces of a shard into h, in estates like the one given.
 func (s *shard) bequeath(h *handover, like estate, now time.Time) error {
-	parker := parker{store: &s.engine.store}
 	var errs []error
+	var r reader
 	for s.oldest != nil {
 		x := like
 		x.ages = make(map[pcommon.TraceID]time.Duration)
@@ -120,52 +119,49 @@ func (s *shard) bequeath(h *handover, like estate, now time.Time) error {
 		for bytes := int64(0); s.oldest != nil && bytes < estateBytes; {
 			t := s.oldest
 			s.closeTrace(t)
-			if err := s.unpark(&parker, t); err != nil {
-				errs = append(errs, err)
-				continue
-			}
+			s.engine.store.buffer.add(-t.size)
 			bytes += t.spans.bytes + t.logs.bytes
 			x.ages[t.id] = now.Sub(t.first)
 			spans, logs = append(spans, &released{id: t.id, holdings: t.spans}), append(logs, &released{id: t.id, holdings: t.logs})
 		}
 		h.traces += len(x.ages)
-		x.spans = s.engine.requestsOf(spans, &h.spans, &s.engine.telemetry.spans)
-		x.logs = s.engine.requestsOf(logs, &h.records, &s.engine.telemetry.logs)
+		var broken, brokenLogs error
+		x.spans, broken = s.engine.requestsOf(&r, spans, &h.spans, &s.engine.telemetry.spans)
+		x.logs, brokenLogs = s.engine.requestsOf(&r, logs, &h.records, &s.engine.telemetry.logs)
+		errs = append(errs, broken, brokenLogs)
 		h.add(&x)
 	}
 	return errors.Join(errs...)
 }
 
-// unpark makes pieces of all that a trace holds, and takes it out of the
-// account. What cannot be unpacked is lost.
-func (s *shard) unpark(parker *parker, t *trace) error {
-	e := s.engine
-	// Unpacking changes what records take, and not the account.
-	e.store.buffer.add(-t.size)
-	if err := errors.Join(parker.unpack(&t.spans), parker.unpack(&t.logs)); err != nil {
-		e.telemetry.spans.lost(context.Background(), t.spans.count, lostDamaged)
-		e.telemetry.logs.lost(context.Background(), t.logs.count, lostDamaged)
-		e.store.free(&t.spans)
-		e.store.free(&t.logs)
-		return fmt.Errorf("trace %s: %w", t.id, err)
-	}
-	return nil
-}
-
-// requestsOf encodes records of which nothing is parked, one request for each
-// sender's metadata, counts them, and frees them.
-func (e *engine) requestsOf(all []*released, n *int, count *signalCounters) []requestOf {
+// requestsOf encodes records, one request for each sender's metadata, counts
+// them, and frees them. What is damaged is lost, and an error.
+func (e *engine) requestsOf(r *reader, all []*released, n *int, count *signalCounters) ([]requestOf, error) {
 	all = slices.DeleteFunc(all, func(v *released) bool { return v.count == 0 })
 	var requests []requestOf
+	var errs []error
 	for _, batch := range byMetadata(all) {
-		requests = append(requests, requestOf{request: join(batch), metadata: batch[0].metadata()})
-		for _, v := range batch {
+		request, sound, damaged, err := r.joinSound(batch)
+		errs = append(errs, err)
+		e.loseDamaged(damaged, count)
+		if len(sound) > 0 {
+			requests = append(requests, requestOf{request: request, metadata: sound[0].metadata()})
+		}
+		for _, v := range sound {
 			*n += v.count
 			count.handedOver(v.count)
 			e.store.free(&v.holdings)
 		}
 	}
-	return requests
+	return requests, errors.Join(errs...)
+}
+
+// loseDamaged counts and frees what cannot be read and is not in the account.
+func (e *engine) loseDamaged(damaged []*released, count *signalCounters) {
+	for _, v := range damaged {
+		count.lost(context.Background(), v.count, lostDamaged)
+		e.store.free(&v.holdings)
+	}
 }
 
 // bequeathKept puts what was to be kept and has not left into h, with all that
@@ -184,37 +180,34 @@ func (e *engine) bequeathKept(h *handover, spans, logs []*released) error {
 }
 
 func (e *engine) bequeathReleased(
-	all []*released, count *signalCounters, encode func(*released) ([]byte, error), add func([]requestOf, int),
+	all []*released, count *signalCounters, encode func(*reader, *released) ([]byte, error), add func([]requestOf, int),
 ) error {
 	var errs []error
-	parker := parker{store: &e.store}
+	var r reader
 	for _, v := range all {
-		accounted := v.size
-		if err := parker.unpack(&v.holdings); err != nil {
-			errs = append(errs, err)
-			count.lost(context.Background(), v.count, lostDamaged)
-			e.store.release(v)
-			continue
-		}
-		v.size = v.holdings.size() // for dividing; the account still has what it had
+		e.store.buffer.add(-v.size)
 		for _, part := range v.divideByMetadata() {
-			if request, err := encode(part); err != nil {
+			request, err := encode(&r, part)
+			if err != nil {
 				errs = append(errs, err)
-				count.lost(context.Background(), part.count, lostDamaged)
-			} else {
-				add([]requestOf{{request, part.metadata()}}, part.count)
-				count.handedOver(part.count)
+				e.loseDamaged([]*released{part}, count)
+				continue
 			}
+			add([]requestOf{{request, part.metadata()}}, part.count)
+			count.handedOver(part.count)
 			e.store.free(&part.holdings)
 		}
-		e.store.buffer.add(-accounted)
 	}
 	return errors.Join(errs...)
 }
 
-func tagSpans(v *released) ([]byte, error) {
+func tagSpans(r *reader, v *released) ([]byte, error) {
 	batch := []*released{v}
-	td, _, err := taggedSpans(join(batch), batch)
+	request, err := r.join(batch)
+	if err != nil {
+		return nil, err
+	}
+	td, _, err := taggedSpans(request, batch)
 	if err != nil {
 		return nil, err
 	}
@@ -222,9 +215,13 @@ func tagSpans(v *released) ([]byte, error) {
 	return codec.MarshalTraces(td)
 }
 
-func tagLogs(v *released) ([]byte, error) {
+func tagLogs(r *reader, v *released) ([]byte, error) {
 	batch := []*released{v}
-	ld, err := taggedLogs(join(batch), batch)
+	request, err := r.join(batch)
+	if err != nil {
+		return nil, err
+	}
+	ld, err := taggedLogs(request, batch)
 	if err != nil {
 		return nil, err
 	}

@@ -137,8 +137,23 @@ func (s *shard) send(t *trace, v *verdict, d *policy.Decision) {
 		spans.tag = newTag(t, d)
 	}
 	t.spans, t.logs = holdings{}, holdings{}
+	s.parkKept(spans, e.spansOut)
+	s.parkKept(logs, e.logsOut)
 	e.finish(spans, e.spansOut, &e.telemetry.spans)
 	e.finish(logs, e.logsOut, &e.telemetry.logs)
+}
+
+// parkKept parks what is kept while it cannot leave: it would hold the bundles
+// of all that was dropped with it.
+func (s *shard) parkKept(v *released, out *releaser) {
+	if !v.verdict.kept || v.count == 0 || !out.isBehind() {
+		return
+	}
+	before := v.holdings.size()
+	s.parker.park(&v.holdings, unparked)
+	fewer := before - v.holdings.size()
+	v.size -= fewer
+	s.engine.store.buffer.add(-fewer)
 }
 
 // follow treats what comes late as its trace was treated.

@@ -2,29 +2,14 @@ package journeyprocessor
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
-	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/arena"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/facts"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
 )
-
-// piece is encoded records of one trace that share a header. Whoever owns it
-// gives both back, once: see holdings.
-type piece struct {
-	header  *header
-	records arena.Block // each with tag and length, one after the other
-	count   int
-}
-
-// pieceOverhead is what a piece takes on the heap: itself, in slices that have
-// some room. TestTheAccountIsWhatMemoryIsUsed holds the account against the
-// heap.
-const pieceOverhead = 64
-
-func (p *piece) size() int64 { return p.records.Size() + pieceOverhead }
 
 // fragment is what one batch holds of one trace: spans or log records.
 type fragment struct {
@@ -36,36 +21,30 @@ type fragment struct {
 	one    [1]piece // room for the piece that most fragments have only one of
 }
 
-// size is the memory the fragment's records take. What its facts take is
-// accounted with its trace.
+// size is the memory the fragment's pieces take. What its bundles take is in the
+// account already, and what its facts take is accounted with its trace.
 func (f *fragment) size() int64 { return piecesSize(f.pieces) }
 
-func piecesSize(pieces []piece) int64 {
-	var n int64
-	for i := range pieces {
-		n += pieces[i].size()
-	}
-	return n
-}
+func piecesSize(pieces []piece) int64 { return int64(len(pieces)) * pieceOverhead }
 
 // splitter sorts the records of one batch by trace. It is used for one batch
 // at a time and then goes back to the pool.
 type splitter struct {
-	store     *store
+	binder
 	byTrace   map[pcommon.TraceID]int32 // index into fragments
 	fragments []*fragment
 	metadata  *clientMetadata // of the batch
 	reserved  int64           // bytes, in the account
 	inherits  bool            // takes what is there already, whether it fits or not
 	// For the scope at hand: its records, encoded; where each ends; each
-	// record's fragment (-1 for none); and for each fragment touched how many
-	// bytes and records it gets.
-	encoded []byte
+	// record's fragment (-1 for none); for each fragment touched how many
+	// records it gets; and the records by fragment.
+	records []byte
 	ends    []int
 	owner   []int32
 	touched []int32
-	bytes   []int
-	counts  []int
+	counts  []int32
+	order   []int32
 	// What a setting drops before it waits.
 	skipped      int
 	skippedBytes int64
@@ -84,16 +63,17 @@ func (s *splitter) reset() {
 	clear(s.fragments)
 	s.fragments, s.metadata, s.store = s.fragments[:0], nil, nil
 	s.reserved, s.inherits = 0, false
-	s.bytes, s.counts = s.bytes[:0], s.counts[:0]
+	s.counts = s.counts[:0]
+	s.discard()
 	s.clearScope()
 	s.skipped, s.skippedBytes = 0, 0
-	if cap(s.encoded) > encodedRoom {
-		s.encoded = nil
+	if cap(s.records) > encodedRoom {
+		s.records = nil
 	}
 }
 
 func (s *splitter) clearScope() {
-	s.encoded, s.ends = s.encoded[:0], s.ends[:0]
+	s.records, s.ends = s.records[:0], s.ends[:0]
 	s.owner, s.touched = s.owner[:0], s.touched[:0]
 }
 
@@ -107,25 +87,25 @@ func (s *splitter) total() (size, bytes int64) {
 	return size, bytes
 }
 
-// end says that the next record of the scope at hand ends where encoded does,
+// end says that the next record of the scope at hand ends where records does,
 // and returns its length.
 func (s *splitter) end() int {
 	from := 0
 	if n := len(s.ends); n > 0 {
 		from = s.ends[n-1]
 	}
-	s.ends = append(s.ends, len(s.encoded))
-	return len(s.encoded) - from
+	s.ends = append(s.ends, len(s.records))
+	return len(s.records) - from
 }
 
-// skip says that the record that was appended to encoded is dropped.
+// skip says that the record that was appended to records is dropped.
 func (s *splitter) skip() {
 	s.owner = append(s.owner, -1)
 	s.skipped++
 	s.skippedBytes += int64(s.end())
 }
 
-// assign says that the record that was appended to encoded belongs to trace
+// assign says that the record that was appended to records belongs to trace
 // id, and returns that trace's fragment.
 func (s *splitter) assign(id pcommon.TraceID) *fragment {
 	i, ok := s.byTrace[id]
@@ -133,13 +113,13 @@ func (s *splitter) assign(id pcommon.TraceID) *fragment {
 		i = int32(len(s.fragments))
 		s.byTrace[id] = i
 		s.fragments = append(s.fragments, newFragment(id))
-		s.bytes, s.counts = append(s.bytes, 0), append(s.counts, 0)
+		s.counts = append(s.counts, 0)
 	}
 	if s.counts[i] == 0 {
 		s.touched = append(s.touched, i)
 	}
 	s.owner = append(s.owner, i)
-	s.bytes[i] += s.end()
+	s.end()
 	s.counts[i]++
 	return s.fragments[i]
 }
@@ -168,41 +148,56 @@ func (f *fragment) recycle() {
 
 // cut gives the records of the scope at hand to the fragments they were
 // assigned to, if there is memory for them. On an error nothing of the scope
-// has been given to anybody.
+// has been given to anybody. Nothing can be read before seal.
 func (s *splitter) cut(g *wire.Group) (reason string, err error) {
 	defer s.clearScope()
 	if len(s.touched) == 0 {
 		return "", nil
 	}
-	size := int64(len(s.encoded))
+	size := int64(len(s.records))
 	if s.inherits {
 		s.store.buffer.add(size)
 	} else if reason, err := s.store.buffer.reserve(size, s.reserved); err != nil {
 		return reason, err
 	}
 	s.reserved += size
-	h := s.store.headers.take(g, s.metadata, int64(len(s.touched)))
-	for _, i := range s.touched {
-		f := s.fragments[i]
-		f.pieces = append(f.pieces, piece{header: h, records: s.store.memory().Alloc(s.bytes[i]), count: s.counts[i]})
-		f.count += s.counts[i]
-		f.bytes += int64(s.bytes[i])
-		s.bytes[i], s.counts[i] = 0, 0
+	h := s.store.headers.take(g, s.metadata)
+	defer s.store.headers.release(h)
+	for _, r := range s.byFragment() {
+		from := 0
+		if r > 0 {
+			from = s.ends[r-1]
+		}
+		record := s.records[from:s.ends[r]]
+		f := s.fragments[s.owner[r]]
+		f.pieces = s.bind(f.pieces, h, record, 1)
+		f.count++
+		f.bytes += int64(len(record))
+		if len(s.unsealed) >= bundleSize {
+			s.seal(false)
+		}
 	}
-	// From here on bytes counts what has been copied.
-	from := 0
+	return "", nil
+}
+
+// byFragment returns the records of the scope at hand, one fragment's after the
+// other's: what is of one trace lies together, to be read together.
+func (s *splitter) byFragment() []int32 {
+	n := int32(0)
+	for _, i := range s.touched {
+		s.counts[i], n = n, n+s.counts[i] // from here on where its next one goes
+	}
+	s.order = slices.Grow(s.order[:0], int(n))[:n]
 	for r, i := range s.owner {
-		record := s.encoded[from:s.ends[r]]
-		from = s.ends[r]
 		if i >= 0 {
-			p := &s.fragments[i].pieces[len(s.fragments[i].pieces)-1]
-			s.bytes[i] += copy(p.records.Bytes()[s.bytes[i]:], record)
+			s.order[s.counts[i]] = int32(r)
+			s.counts[i]++
 		}
 	}
 	for _, i := range s.touched {
-		s.bytes[i] = 0
+		s.counts[i] = 0
 	}
-	return "", nil
+	return s.order
 }
 
 // shardOf spreads trace ids over n shards. Both halves count, and are mixed:

@@ -16,7 +16,7 @@ type header struct {
 	metadata        *clientMetadata
 	key             string
 	serial          uint64       // in the order of their making
-	users           atomic.Int64 // pieces and parcels that refer to it
+	users           atomic.Int64 // pieces that refer to it, and who is about to make some
 }
 
 func (h *header) size() int64 { return heapHeadroom * int64(2*len(h.key)+200) }
@@ -37,9 +37,9 @@ func newHeaderTable(b *buffer) *headerTable {
 	return &headerTable{buffer: b, byKey: make(map[string]*header)}
 }
 
-// take returns the header of a group that came with m, for n pieces more. Each
-// of them must be given back with release.
-func (t *headerTable) take(g *wire.Group, m *clientMetadata, n int64) *header {
+// take returns the header of a group that came with m. The use must be given
+// back with release.
+func (t *headerTable) take(g *wire.Group, m *clientMetadata) *header {
 	var scratch [512]byte
 	key := binary.AppendUvarint(scratch[:0], uint64(len(g.Resource)))
 	key = append(append(key, g.Resource...), g.Scope...)
@@ -59,7 +59,7 @@ func (t *headerTable) take(g *wire.Group, m *clientMetadata, n int64) *header {
 		t.byKey[h.key] = h
 		t.buffer.add(h.size())
 	}
-	h.users.Add(n)
+	h.users.Add(1)
 	return h
 }
 

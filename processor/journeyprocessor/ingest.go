@@ -69,6 +69,7 @@ func (e *engine) ingest(ctx context.Context, in intake) error {
 		return count.refused(ctx, n, reason, err)
 	}
 	size, bytes := s.total()
+	s.seal(false)
 	e.store.buffer.add(size - s.reserved)
 	count.pending.Add(int64(n))
 	if err := e.handOver(ctx, count, s.fragments); err != nil {
@@ -182,7 +183,7 @@ func (e *engine) splitTraces(s *splitter, td ptrace.Traces) (reason string, err 
 			candidates.ForScope(ss)
 			r := facts.NewResource(service, ss.Scope().Name() == facts.BrokerScope, e.policy.UsesShapes)
 			for _, span := range ss.Spans().All() {
-				s.encoded = wire.AppendSpan(s.encoded, span)
+				s.records = wire.AppendSpan(s.records, span)
 				f := s.assign(span.TraceID())
 				if f.facts == nil {
 					f.facts = factsPool.Get().(*facts.Facts)

@@ -155,6 +155,7 @@ func (e *engine) inheritRequest(
 		return err
 	}
 	size, _ := s.total()
+	s.seal(false)
 	e.store.buffer.add(size - s.reserved)
 	for _, f := range s.fragments {
 		count.inherited(f.count)
@@ -177,7 +178,7 @@ func (s *splitter) splitKept(request []byte) error {
 	}
 	for i := range groups {
 		for _, record := range groups[i].Records {
-			s.encoded = append(s.encoded, record...)
+			s.records = append(s.records, record...)
 			s.assign(pcommon.TraceID{})
 		}
 		if _, err := s.cut(&groups[i]); err != nil {

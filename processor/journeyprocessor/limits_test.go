@@ -20,9 +20,9 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/metadata"
 )
 
-// heavy is a span of about a kilobyte.
+// heavy is a span of about a kilobyte, which cannot be compressed.
 func heavy(trace string, id uint64) span {
-	return span{Trace: trace, ID: id, Name: "GET /", Attributes: map[string]string{"payload": strings.Repeat("x", 900)}}
+	return span{Trace: trace, ID: id, Name: "GET /", Attributes: map[string]string{"payload": noise(fmt.Sprint(trace, id), 900)}}
 }
 
 func TestAFullBufferDecidesTheOldestEarlyWithoutCallingThemIncomplete(t *testing.T) {
@@ -240,7 +240,7 @@ func sameService(first, n int, id uint64, payload int) ptrace.Traces {
 		s := spans.AppendEmpty()
 		span{Trace: fmt.Sprint(first + i), ID: id, Parent: id - 1, Name: "GET /"}.fill(s)
 		if payload > 0 {
-			s.Attributes().PutStr("payload", strings.Repeat("x", payload))
+			s.Attributes().PutStr("payload", noise(fmt.Sprint(first+i, id), payload))
 		}
 	}
 	return td

@@ -29,7 +29,7 @@ func (e *engine) splitLogs(s *splitter, ld plog.Logs) (reason string, err error)
 	for _, rl := range ld.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, record := range sl.LogRecords().All() {
-				s.encoded = wire.AppendLogRecord(s.encoded, record)
+				s.records = wire.AppendLogRecord(s.records, record)
 				if e.dropsUntraced && record.TraceID().IsEmpty() && record.SeverityNumber() < e.alwaysKeep {
 					s.skip()
 					continue

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/arena"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
@@ -19,103 +19,191 @@ func newTestStore() *store {
 	return &store{buffer: b, headers: newHeaderTable(b)}
 }
 
-func (s *store) randomPieces(rnd *rand.Rand) []piece {
-	pieces := make([]piece, 1+rnd.IntN(12))
-	for i := range pieces {
-		g := wire.Group{Resource: []byte(fmt.Sprint("service ", rnd.IntN(4)))}
-		records := make([]byte, rnd.IntN(3000))
-		for j := range records {
-			records[j] = byte(rnd.IntN(7)) // compressible
+// bound is what one trace holds, and the records that it should.
+type bound struct {
+	holdings
+	records []string
+}
+
+// bindRandom binds records of many traces and a few headers, as batches bring
+// them, into sealed bundles.
+func bindRandom(rnd *rand.Rand, s *store) []*bound {
+	w := binder{store: s}
+	traces := make([]*bound, 1+rnd.IntN(30))
+	for i := range traces {
+		traces[i] = &bound{}
+	}
+	for range 1 + rnd.IntN(300) {
+		t := traces[rnd.IntN(len(traces))]
+		g := wire.Group{Resource: protowire.AppendString(protowire.AppendTag(nil, 3, protowire.BytesType), fmt.Sprint("service ", rnd.IntN(4)))}
+		h := s.headers.take(&g, nil)
+		payload := make([]byte, rnd.IntN(1000))
+		for j := range payload {
+			payload[j] = byte(rnd.IntN(7)) // compressible
 		}
-		block := s.memory().Alloc(len(records))
-		copy(block.Bytes(), records)
-		pieces[i] = piece{header: s.headers.take(&g, nil, 1), records: block, count: rnd.IntN(20)}
+		record := protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), payload)
+		t.pieces = w.bind(t.pieces, h, record, 1)
+		s.headers.release(h)
+		t.count++
+		t.bytes += int64(len(record))
+		t.records = append(t.records, string(g.Resource)+string(record))
+		if len(w.unsealed) > rnd.IntN(bundleSize) {
+			w.seal(false)
+		}
 	}
-	return pieces
+	w.seal(false)
+	return traces
 }
 
-// byHeader is what must survive parking: for each header the records in the
-// order in which they came.
-func byHeader(pieces []piece) (records map[*header]string, counts map[*header]int) {
-	records, counts = map[*header]string{}, map[*header]int{}
-	for _, p := range pieces {
-		records[p.header] += string(p.records.Bytes())
-		counts[p.header] += p.count
+// read returns the records of holdings, each after its resource.
+func (h *holdings) read(t *testing.T, r *reader) []string {
+	t.Helper()
+	var all []string
+	for i := range h.pieces {
+		p := &h.pieces[i]
+		records, err := r.records(p)
+		require.NoError(t, err)
+		for range p.count {
+			_, _, n := protowire.ConsumeField(records)
+			require.Positive(t, n)
+			all = append(all, string(p.header.resource)+string(records[:n]))
+			records = records[n:]
+		}
+		require.Empty(t, records)
 	}
-	return records, counts
+	return all
 }
 
-func TestParkedRecordsComeBackAsTheyWere(t *testing.T) {
+// TestRecordsAreReadAsTheyWere: whatever becomes of the traces they came with,
+// parked or not, and cut in two or not.
+func TestRecordsAreReadAsTheyWere(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	s := newTestStore()
-	k := parker{store: s}
-	withDictionary := 0
-	for range 500 {
-		h := holdings{pieces: s.randomPieces(rnd)}
-		records, counts := byHeader(h.pieces)
-		h.parcels = append(h.parcels, k.pack(h.pieces))
-		h.pieces = nil
-		if h.parcels[0].dictionary != nil {
-			withDictionary++
+	k := newParker(s)
+	c := courier{releaser: &releaser{store: s}}
+	dictionaries, parked := 0, 0
+	for range 100 {
+		var left []*bound
+		for _, b := range bindRandom(rnd, s) {
+			if rnd.IntN(3) > 0 {
+				s.free(&b.holdings)
+				continue
+			}
+			left = append(left, b)
 		}
-		if rnd.IntN(3) == 0 {
-			s.free(&h) // dropped while parked
-			continue
+		for _, b := range left {
+			if k.park(&b.holdings, which(rnd.IntN(2))); b.allParked() {
+				parked++
+			}
+			if b.count > 1 && rnd.IntN(2) == 0 {
+				first, second := c.cutAt(&released{holdings: b.holdings}, 1+rnd.IntN(b.count-1))
+				require.Equal(t, b.count, first.count+second.count)
+				require.Equal(t, b.bytes, first.bytes+second.bytes)
+				require.ElementsMatch(t, b.records, append(first.read(t, &c.reader), second.read(t, &k.reader)...))
+				s.free(&first.holdings)
+				s.free(&second.holdings)
+				continue
+			}
+			for i := range b.pieces {
+				if b.pieces[i].bundle.dictionary != nil {
+					dictionaries++
+				}
+			}
+			require.ElementsMatch(t, b.records, b.read(t, &k.reader))
+			s.free(&b.holdings)
 		}
-		require.NoError(t, k.unpack(&h))
-		gotRecords, gotCounts := byHeader(h.pieces)
-		require.Equal(t, records, gotRecords)
-		require.Equal(t, counts, gotCounts)
-		s.free(&h)
+		require.Zero(t, s.memory().Blocks())
+		require.Empty(t, s.headers.byKey)
 	}
-	require.Positive(t, withDictionary)
-	require.Zero(t, s.memory().Blocks())
-	require.Empty(t, s.headers.byKey)
+	require.Positive(t, dictionaries)
+	require.Positive(t, parked)
 }
 
-func TestDamagedParcelsAreAnErrorAndNotACrash(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 2))
+// TestAJoinedBatchHasEveryRecordOnce reads the request as whoever gets it does.
+func TestAJoinedBatchHasEveryRecordOnce(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 4))
 	s := newTestStore()
-	k := parker{store: s}
-	damaged := 0
-	for range 300 {
-		h := holdings{pieces: s.randomPieces(rnd)}
-		h.parcels = append(h.parcels, k.pack(h.pieces))
-		h.pieces = nil
-		block := h.parcels[0].block.Bytes()
-		block[rnd.IntN(len(block))] ^= byte(1 + rnd.IntN(255))
-		if err := k.unpack(&h); err != nil {
-			require.ErrorIs(t, err, errParcel)
-			damaged++
+	for range 50 {
+		var batch []*released
+		var want []string
+		for _, b := range bindRandom(rnd, s) {
+			batch = append(batch, &released{holdings: b.holdings})
+			want = append(want, b.records...)
 		}
-		s.free(&h)
-		require.Zero(t, s.memory().Blocks())
+		request, err := new(reader).join(batch)
+		require.NoError(t, err)
+		groups, err := wire.Split(request, nil)
+		require.NoError(t, err)
+		var got []string
+		for _, g := range groups {
+			for _, record := range g.Records {
+				got = append(got, string(g.Resource)+string(record))
+			}
+		}
+		require.ElementsMatch(t, want, got)
+		require.LessOrEqual(t, len(groups), 4, "each resource once")
+		for _, v := range batch {
+			s.free(&v.holdings)
+		}
 	}
-	require.Positive(t, damaged)
+	require.Zero(t, s.memory().Blocks())
+}
+
+// TestDamagedRecordsAreLostAndCountedAndTheOthersLeave also while parking, which
+// leaves them where they are.
+func TestDamagedRecordsAreLostAndCountedAndTheOthersLeave(t *testing.T) {
+	inBubble(t, `{completion: {quiet: 5s, missing_wait: 5s}, buffer: {park_after: 1s}}`, func(t *testing.T, h *harness) {
+		for _, name := range []string{"sound", "damaged", "also sound"} {
+			h.send(heavy(name, 1), heavy(name, 2))
+		}
+		for _, s := range h.traces.(pipeline).shards {
+			if damaged := s.traces[traceID("damaged")]; damaged != nil {
+				block := damaged.spans.pieces[0].bundle.block.Bytes()
+				block[0] ^= 0xff // the length
+			}
+		}
+		h.wait(10 * time.Second)
+		require.Equal(t, int64(2), h.value("processor_journey_spans_lost", "reason", lostDamaged))
+		require.Len(t, h.sink.all(), 4)
+		require.Empty(t, h.sink.of("damaged"))
+	})
 }
 
 func TestWhatWaitsLongIsParkedAndLeavesWhole(t *testing.T) {
 	const config = `
 completion: {quiet: 1s, missing_wait: 10m, message_wait: 10m, max_wait: 20m}
-buffer: {park_after: 5s}`
+sampling: {rules: [{name: done, when: {match: {span: done}}, keep: 0%}, {name: rest, keep: 100%}]}
+buffer: {park_after: 5s, recall: 0B}`
 	inBubble(t, config, func(t *testing.T, h *harness) {
 		const traces, rounds = 40, 4
-		id := uint64(2) // the root comes last
-		for range rounds {
+		for round := range rounds {
+			var spans []span
+			var records []record
 			for i := range traces {
-				s := heavy(fmt.Sprint(i), id)
-				s.Parent = 1
-				h.send(s)
-				h.sendLogs(record{Trace: fmt.Sprint(i), Severity: "INFO", Body: strings.Repeat("line ", 200)})
+				s := heavy(fmt.Sprint(i), uint64(round+2))
+				s.Parent = 1 // the root comes last
+				spans = append(spans, s)
+				records = append(records, record{Trace: fmt.Sprint(i), Severity: "INFO", Body: noise(fmt.Sprint(round, i), 900)})
+				for d := range 3 {
+					name := fmt.Sprint("done ", round, i, d)
+					s := heavy(name, 1)
+					s.Name = "done"
+					spans = append(spans, s)
+					records = append(records, record{Trace: name, Severity: "INFO", Body: noise(name, 900)})
+				}
 			}
-			id++
+			h.send(spans...)
+			h.sendLogs(records...)
+			h.wait(4 * time.Second) // those that are done have gone
 			before := h.value("processor_journey_buffer_bytes")
 			h.wait(20 * time.Second)
 			require.Less(t, h.value("processor_journey_buffer_bytes"), before*3/4)
+			require.Equal(t, int64((round+1)*traces), h.value("processor_journey_parked_traces"))
 		}
-		require.Equal(t, int64(2*rounds*traces), h.value("processor_journey_parked_parcels"))
 		for i := range traces {
 			h.send(span{Trace: fmt.Sprint(i), ID: 1, Name: "GET /"})
 		}
@@ -132,20 +220,73 @@ func TestWhatIsDecidedInAMomentIsNotParked(t *testing.T) {
 		h.send(heavy("a", 1))
 		h.wait(12 * time.Second)
 		require.Len(t, h.sink.of("a"), 1)
-		require.Zero(t, h.value("processor_journey_parked_parcels"))
+		require.Zero(t, h.value("processor_journey_parked_traces"))
 	})
 }
 
-func TestShortOfMemoryTheOldestAreParkedBeforeAnythingIsDecidedEarly(t *testing.T) {
-	inBubble(t, `
-completion: {quiet: 10m, missing_wait: 10m, message_wait: 10m}
-buffer: {memory: 8MiB, trace: 1MiB, park_after: 1h}`, func(t *testing.T, h *harness) {
-		for i := range 2500 {
-			h.send(heavy(fmt.Sprint(i), 1))
+// fewLeft sends batches of which all traces but one are decided at once, and
+// kept or not.
+func (h *harness) fewLeft(batches int, done string) {
+	h.t.Helper()
+	for i := range batches {
+		left := heavy(fmt.Sprint("waits ", i), 2)
+		left.Parent = 1
+		spans := []span{left}
+		for n := range 19 {
+			s := heavy(fmt.Sprint("done ", i, n), 1)
+			s.Name = done
+			spans = append(spans, s)
 		}
-		require.Positive(t, h.value("processor_journey_parked_parcels"))
+		h.send(spans...)
+		h.wait(100 * time.Millisecond)
+	}
+	h.wait(2 * time.Second)
+}
+
+const fewLeftConfig = `
+completion: {quiet: 500ms, missing_wait: 10m, message_wait: 10m}
+sampling: {rules: [{name: done, when: {match: {span: done}}, keep: 0%}, {name: rest, keep: 100%}]}
+buffer: {memory: 8MiB, trace: 1MiB, park_after: 1h}`
+
+func TestShortOfMemoryTheOldestAreParkedBeforeAnythingIsDecidedEarly(t *testing.T) {
+	inBubble(t, fewLeftConfig, func(t *testing.T, h *harness) {
+		h.fewLeft(800, "done") // what waits pins 16 MiB, if it stays where it came
+		require.Positive(t, h.value("processor_journey_parked_traces"))
 		require.Zero(t, h.value("processor_journey_early_decisions"))
-		require.Equal(t, int64(parking), h.value("processor_journey_overload_level"))
+		require.Zero(t, h.value("processor_journey_spans_refused"))
+		require.Equal(t, int64(800), h.value("processor_journey_traces_pending"))
+	})
+}
+
+// TestTheFewThatAreHeldForRecallDoNotHoldWhatTheyCameWith: where nearly all is
+// kept, the recall's limit would otherwise be a twentieth of what it takes.
+func TestTheFewThatAreHeldForRecallDoNotHoldWhatTheyCameWith(t *testing.T) {
+	inBubble(t, `
+completion: {quiet: 500ms, missing_wait: 500ms}
+sampling: {rules: [{name: done, when: {match: {span: done}}, keep: 100%}, {name: rest, keep: 0%}]}
+buffer: {memory: 64MiB, trace: 1MiB, recall: 4MiB}`, func(t *testing.T, h *harness) {
+		h.fewLeft(800, "done")
+		h.wait(10 * time.Second)
+		require.Equal(t, int64(800), h.value("processor_journey_spans_recallable"))
+		require.Less(t, h.value("processor_journey_buffer_bytes"), int64(6<<20))
+	})
+}
+
+// TestWhatIsKeptDoesNotHoldWhatWasDroppedWhileTheNextComponentIsAway: it can be
+// away for long, and what it will get is a part of what came.
+func TestWhatIsKeptDoesNotHoldWhatWasDroppedWhileTheNextComponentIsAway(t *testing.T) {
+	inBubble(t, `
+completion: {quiet: 500ms, missing_wait: 500ms}
+sampling: {rules: [{name: done, when: {match: {span: done}}, keep: 0%}, {name: rest, keep: 100%}]}
+buffer: {memory: 8MiB, trace: 1MiB, recall: 0B}`, func(t *testing.T, h *harness) {
+		h.sink.refuse(errBusy)
+		h.fewLeft(800, "done")
+		h.wait(10 * time.Second)
+		require.Zero(t, h.value("processor_journey_spans_refused"))
+		require.Less(t, h.value("processor_journey_buffer_bytes"), int64(3<<20))
+		h.sink.refuse(nil)
+		h.wait(time.Minute)
+		require.Len(t, h.sink.all(), 800)
 	})
 }
 

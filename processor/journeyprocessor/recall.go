@@ -15,8 +15,9 @@ import (
 // is accounted in the buffer and is freed before anything else is parked or
 // decided early. It belongs to its shard's goroutine.
 type recall struct {
-	limit, size int64
+	limit, size int64 // size is the traces' weight
 	traceList
+	unsettled *trace // the oldest that parkHeld has not seen; nil: none
 	// traces has the latest of each id: there are two when the decision about
 	// the first was forgotten before the trace was let go.
 	traces map[pcommon.TraceID]*trace
@@ -30,12 +31,17 @@ func newRecall(limit int64) recall {
 // did. What has no spans is remembered by nobody, and so never asked for.
 func (s *shard) hold(t *trace) bool {
 	r := &s.recall
-	if t.facts.Spans == 0 || t.size > r.limit || overload(s.engine.store.buffer.level.Load()) > calm {
+	t.held = t.weight()
+	if t.facts.Spans == 0 || t.held > r.limit || overload(s.engine.store.buffer.level.Load()) > calm {
 		return false
 	}
 	r.push(t)
+	if r.unsettled == nil {
+		r.unsettled = t
+	}
+	t.parkAt = time.Now().Add(settled)
 	r.traces[t.id] = t
-	r.size += t.size
+	r.size += t.held
 	s.countHeld(t.spans.count, t.logs.count)
 	s.letGo(r.size - r.limit)
 	return true
@@ -43,11 +49,14 @@ func (s *shard) hold(t *trace) bool {
 
 // unhold takes a trace out of the recall.
 func (s *shard) unhold(t *trace) {
+	if s.recall.unsettled == t {
+		s.recall.unsettled = t.newer
+	}
 	s.recall.remove(t)
 	if s.recall.traces[t.id] == t {
 		delete(s.recall.traces, t.id)
 	}
-	s.recall.size -= t.size
+	s.recall.size -= t.held
 	s.countHeld(-t.spans.count, -t.logs.count)
 }
 
@@ -60,11 +69,33 @@ func (s *shard) countHeld(spans, logs int) {
 // returns how many were.
 func (s *shard) letGo(bytes int64) (freed int64) {
 	for t := s.recall.oldest; t != nil && freed < bytes; t = s.recall.oldest {
-		freed += t.size
+		freed += t.held
 		s.unhold(t)
 		s.send(t, droppedVerdict, nil)
 	}
 	return freed
+}
+
+// settled is how long after a decision those that were kept by then have left.
+const settled = 5 * time.Second
+
+// parkHeld parks dropped traces that are held, once the kept ones they came with
+// have left: where most is kept, the few that are not would hold the bundles of
+// all.
+func (s *shard) parkHeld(now time.Time) {
+	for t := s.recall.unsettled; t != nil && !t.parkAt.After(now); t = s.recall.unsettled {
+		s.recall.unsettled = t.newer
+		s.park(t, now)
+		s.weigh(t)
+	}
+	s.letGo(s.recall.size - s.recall.limit)
+}
+
+// weigh brings the recall to what a held trace weighs now.
+func (s *shard) weigh(t *trace) {
+	s.recall.size -= t.held
+	t.held = t.weight()
+	s.recall.size += t.held
 }
 
 // everything is more bytes than there are.
@@ -98,9 +129,8 @@ func (s *shard) followDropped(f *fragment, logs bool) {
 
 // join adds a fragment to a trace that is held.
 func (s *shard) join(t *trace, f *fragment, logs bool) {
-	before := t.size
 	s.add(t, f, logs, t.last)
-	s.recall.size += t.size - before
+	s.weigh(t)
 	if logs {
 		s.countHeld(0, f.count)
 	} else {

@@ -210,7 +210,7 @@ sampling: {rules: [{name: none, keep: 0%}]}`, func(t *testing.T, h *harness) {
 		require.Equal(t, int64(500), h.value("processor_journey_spans_recallable"))
 		require.Equal(t, int64(500), h.value("processor_journey_log_records_recallable"))
 		for i := 0; h.value("processor_journey_spans_recallable") > 0; i++ {
-			require.Zero(t, h.value("processor_journey_parked_parcels"))
+			require.Zero(t, h.value("processor_journey_parked_traces"))
 			require.Zero(t, h.value("processor_journey_early_decisions"))
 			s := heavy(fmt.Sprint("waits ", i), 2)
 			s.Parent = 1

@@ -70,6 +70,7 @@ type releaser struct {
 	mu      sync.Mutex
 	waiting *sync.Cond // on mu: queue or closed has changed
 	queue   []*released
+	queued  int // records in it
 	closed  bool
 	// leaves says that what the next component refuses from now on is left to
 	// the next engine.
@@ -77,6 +78,7 @@ type releaser struct {
 	left   []*released
 
 	accepted atomic.Int64 // batches that the next component has taken
+	away     atomic.Bool  // it has refused the last one for now
 	suspects suspects
 	losses   losses
 
@@ -98,8 +100,20 @@ func (r *releaser) start() {
 func (r *releaser) push(v *released) {
 	r.mu.Lock()
 	r.queue = append(r.queue, v)
+	r.queued += v.count
 	r.mu.Unlock()
 	r.waiting.Signal()
+}
+
+// patience is how many full batches may be queued before what joins them is
+// parked.
+const patience = 4
+
+// isBehind says that what is pushed now will not leave soon.
+func (r *releaser) isBehind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.away.Load() || r.queued > patience*r.config.MaxBatch
 }
 
 // stop sends out what is in the queue and returns when that is done. When ctx
@@ -139,50 +153,42 @@ func (r *releaser) leave(batch ...*released) bool {
 	return r.leaves
 }
 
+// courier is one goroutine of a releaser.
+type courier struct {
+	*releaser
+	reader
+	// One clock of patience for all that it offers: while the next component is
+	// away, every batch waits as long as the last one did.
+	wait *backoff.ExponentialBackOff
+}
+
 func (r *releaser) run(ctx context.Context) {
-	// One clock of patience for all that this goroutine offers: while the next
-	// component is away, every batch waits as long as the last one did.
-	wait := r.newBackOff()
-	parker := parker{store: r.store}
+	c := courier{releaser: r, wait: r.newBackOff()}
 	for {
 		batch := r.take()
 		if batch == nil {
 			return
 		}
-		for _, part := range r.prepare(ctx, batch, &parker) {
-			r.offer(ctx, part, wait, time.Now())
+		for _, part := range c.prepare(batch) {
+			c.offer(ctx, part, time.Now())
 		}
 	}
 }
 
-// prepare unpacks what was parked, and divides the batch where it has to be:
-// between senders whose metadata differ, and a single trace that is larger than
-// a batch.
-func (r *releaser) prepare(ctx context.Context, batch []*released, parker *parker) [][]*released {
-	whole := batch[:0]
-	for _, v := range batch {
-		before := v.holdings.size()
-		err := parker.unpack(&v.holdings)
-		grown := v.holdings.size() - before
-		v.size += grown
-		r.store.buffer.add(grown)
-		if err != nil {
-			r.settle(ctx, []*released{v}, lostDamaged, err)
-			continue
-		}
-		whole = append(whole, v)
-	}
-	sorted := [][]*released{whole}
-	if len(whole) == 0 || len(r.config.MetadataKeys) > 0 {
-		sorted = byMetadata(whole)
+// prepare divides the batch where it has to be: between senders whose metadata
+// differ, and a single trace that is larger than a batch.
+func (c *courier) prepare(batch []*released) [][]*released {
+	sorted := [][]*released{batch}
+	if len(c.config.MetadataKeys) > 0 {
+		sorted = byMetadata(batch)
 	}
 	var parts [][]*released
 	for _, same := range sorted {
-		if len(same) > 1 || same[0].bytes <= int64(r.config.MaxBatchBytes) {
+		if len(same) > 1 || same[0].bytes <= int64(c.config.MaxBatchBytes) {
 			parts = append(parts, same)
 			continue
 		}
-		for _, part := range r.cutToSize(same[0], int64(r.config.MaxBatchBytes)) {
+		for _, part := range c.cutToSize(same[0], int64(c.config.MaxBatchBytes)) {
 			parts = append(parts, []*released{part})
 		}
 	}
@@ -203,6 +209,9 @@ func (r *releaser) take() []*released {
 	n := fitting(r.queue, r.config.MaxBatch, int64(r.config.MaxBatchBytes))
 	batch := make([]*released, n)
 	copy(batch, r.queue)
+	for _, v := range batch {
+		r.queued -= v.count
+	}
 	clear(r.queue[:n])
 	if r.queue = r.queue[n:]; len(r.queue) == 0 {
 		r.queue = nil
@@ -213,41 +222,49 @@ func (r *releaser) take() []*released {
 // offer delivers the batch, again and again while the refusal may pass, and
 // accounts for it. A batch that goes on being refused is tried in halves, down
 // to the record that is at fault.
-func (r *releaser) offer(ctx context.Context, batch []*released, wait *backoff.ExponentialBackOff, begun time.Time) {
-	request := join(batch)
+func (c *courier) offer(ctx context.Context, batch []*released, begun time.Time) {
+	request, batch, damaged, err := c.joinSound(batch)
+	if len(damaged) > 0 {
+		c.settle(ctx, damaged, lostDamaged, err)
+	}
+	if len(batch) == 0 {
+		return
+	}
 	ctx = batch[0].metadata().context(ctx)
 	for refusals := 1; ; refusals++ {
-		err := r.deliver(ctx, request, batch)
+		err := c.deliver(ctx, request, batch)
 		if err == nil {
-			wait.Reset()
-			r.accepted.Add(1)
-			r.settle(ctx, batch, "", nil)
+			c.wait.Reset()
+			c.accepted.Add(1)
+			c.away.Store(false)
+			c.settle(ctx, batch, "", nil)
 			return
 		}
-		final := consumererror.IsPermanent(err) || !r.config.Retry.Enabled
-		pause := wait.NextBackOff()
-		if limit := r.config.Retry.MaxElapsedTime; limit > 0 && time.Since(begun)+pause > limit {
+		final := consumererror.IsPermanent(err) || !c.config.Retry.Enabled
+		c.away.Store(!final)
+		pause := c.wait.NextBackOff()
+		if limit := c.config.Retry.MaxElapsedTime; limit > 0 && time.Since(begun)+pause > limit {
 			final = true
 		}
 		switch {
-		case !final && r.leave(batch...):
+		case !final && c.leave(batch...):
 			return
 		case ctx.Err() != nil:
-			r.settle(ctx, batch, lostShutdown, err)
+			c.settle(ctx, batch, lostShutdown, err)
 			return
 		case divisible(batch) && (final || refusals >= splitAfter):
-			first, second := r.halves(batch)
-			r.offer(ctx, first, wait, begun)
-			r.offer(ctx, second, wait, begun)
+			first, second := c.halves(batch)
+			c.offer(ctx, first, begun)
+			c.offer(ctx, second, begun)
 			return
 		case final:
-			r.settle(ctx, batch, lostRefused, err)
+			c.settle(ctx, batch, lostRefused, err)
 			return
 		case !divisible(batch) && refusals >= suspectAfter:
-			r.suspects.add(batch[0])
+			c.suspects.add(batch[0])
 			return
 		}
-		r.retry(ctx, pause, err)
+		c.retry(ctx, pause, err)
 	}
 }
 

@@ -7,13 +7,9 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
 )
 
-const (
-	// parkBytes is the least that is worth packing: less than that does not
-	// get smaller by more than the parcel takes.
-	parkBytes = 512
-	// parkMargin is how long a trace must still have to wait to be worth it.
-	parkMargin = 2 * time.Second
-)
+// parkMargin is how long a trace must still have to wait for parking to be
+// worth it.
+const parkMargin = 2 * time.Second
 
 // mayPark says whether it is time to park t. What is to be decided in a moment
 // is left as it is, and looked at again then.
@@ -28,34 +24,22 @@ func (s *shard) mayPark(t *trace, now time.Time) bool {
 	return true
 }
 
-// park packs what a trace holds as it came, and returns the bytes saved.
-func (s *shard) park(t *trace) int64 {
-	t.parkAt = time.Time{}
+// park parks what a trace holds, if that is worth it, and returns the bytes
+// saved. What is not parked is looked at again in a while, when more of what it
+// came with may have gone.
+func (s *shard) park(t *trace, now time.Time) int64 {
 	before := t.spans.size() + t.logs.size()
-	parcels := s.parker.park(&t.spans) + s.parker.park(&t.logs)
-	if parcels == 0 {
-		return 0
+	saved := s.parker.park(&t.spans, stranded) + s.parker.park(&t.logs, stranded)
+	if t.parkAt = (time.Time{}); !t.spans.allParked() || !t.logs.allParked() {
+		t.parkAt = now.Add(s.engine.config.Buffer.ParkAfter.d)
 	}
-	s.engine.telemetry.ProcessorJourneyParkedParcels.Add(context.Background(), int64(parcels))
-	saved := before - t.spans.size() - t.logs.size()
-	t.size -= saved
-	s.engine.store.buffer.add(-saved)
-	return saved
-}
-
-// park packs the pieces of holdings if that is worth it, and returns how many
-// parcels it made.
-func (k *parker) park(h *holdings) int {
-	var bytes int64
-	for i := range h.pieces {
-		bytes += int64(h.pieces[i].records.Len())
+	if saved > 0 {
+		s.engine.telemetry.ProcessorJourneyParkedTraces.Add(context.Background(), 1)
 	}
-	if bytes < parkBytes {
-		return 0
-	}
-	h.parcels = append(h.parcels, k.pack(h.pieces))
-	h.pieces = nil
-	return 1
+	fewer := before - t.spans.size() - t.logs.size()
+	t.size -= fewer
+	s.engine.store.buffer.add(-fewer)
+	return saved + fewer
 }
 
 // relieve does what the level of overload asks for, each shard for its part of
@@ -87,6 +71,7 @@ const relieveAtOnce = 4096
 // next tick, when there may be something to park again: while much is parked
 // already, another round with each batch would cost more than all else.
 func (s *shard) parkOldest(bytes int64) {
+	now := time.Now()
 	for range relieveAtOnce {
 		if bytes <= 0 || s.swept {
 			return
@@ -102,7 +87,7 @@ func (s *shard) parkOldest(bytes int64) {
 			s.swept = true
 		}
 		if !t.parkAt.IsZero() {
-			bytes -= s.park(t)
+			bytes -= s.park(t, now)
 		}
 	}
 }
@@ -118,7 +103,7 @@ func (s *shard) decideOldest(bytes int64, whole bool) (freed int64) {
 		}
 		next := t.newer
 		if !whole || policy.IsWhole(t.facts) {
-			freed += t.size
+			freed += t.weight()
 			s.decide(t, policy.Early, earlyMemory)
 		}
 		t = next

@@ -21,6 +21,7 @@ type suspects struct {
 	releaser *releaser
 	wg       sync.WaitGroup
 	stopping chan struct{} // closed by stop
+	reader   reader        // of the goroutine that tries
 
 	mu      sync.Mutex
 	waiting []*suspect
@@ -110,7 +111,12 @@ func (s *suspects) tryAll(ctx context.Context, last bool) int {
 func (s *suspects) try(ctx context.Context, v *suspect, last bool) bool {
 	r := s.releaser
 	batch := []*released{v.released}
-	err := r.deliver(ctx, join(batch), batch)
+	request, err := s.reader.join(batch)
+	if err != nil {
+		r.settle(ctx, batch, lostDamaged, err)
+		return true
+	}
+	err = r.deliver(ctx, request, batch)
 	if accepted := r.accepted.Load(); err != nil && accepted > v.accepted {
 		v.strikes++
 		v.accepted = accepted

@@ -58,7 +58,7 @@ type TelemetryBuilder struct {
 	ProcessorJourneyLogRecordsReceived   metric.Int64Counter
 	ProcessorJourneyLogRecordsRefused    metric.Int64Counter
 	ProcessorJourneyOverloadLevel        metric.Int64ObservableGauge
-	ProcessorJourneyParkedParcels        metric.Int64Counter
+	ProcessorJourneyParkedTraces         metric.Int64Counter
 	ProcessorJourneyReleaseRetries       metric.Int64Counter
 	ProcessorJourneyRememberedDecisions  metric.Int64ObservableGauge
 	ProcessorJourneyShapes               metric.Int64ObservableGauge
@@ -564,10 +564,10 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ProcessorJourneyParkedParcels, err = builder.meter.Int64Counter(
-		"otelcol_processor_journey_parked_parcels",
-		metric.WithDescription("Parcels of spans or log records that were compressed because they waited for long, or for want of memory. [Development]"),
-		metric.WithUnit("{parcel}"),
+	builder.ProcessorJourneyParkedTraces, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_parked_traces",
+		metric.WithDescription("How often the records of a trace were taken out of bundles most of which had gone, and compressed alone, because they waited for long, for want of memory, or because the next component was away. [Development]"),
+		metric.WithUnit("{trace}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyReleaseRetries, err = builder.meter.Int64Counter(

@@ -482,18 +482,18 @@ func AssertEqualProcessorJourneyOverloadLevel(t *testing.T, tt *componenttest.Te
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualProcessorJourneyParkedParcels(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualProcessorJourneyParkedTraces(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_processor_journey_parked_parcels",
-		Description: "Parcels of spans or log records that were compressed because they waited for long, or for want of memory. [Development]",
-		Unit:        "{parcel}",
+		Name:        "otelcol_processor_journey_parked_traces",
+		Description: "How often the records of a trace were taken out of bundles most of which had gone, and compressed alone, because they waited for long, for want of memory, or because the next component was away. [Development]",
+		Unit:        "{trace}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
 			IsMonotonic: true,
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_processor_journey_parked_parcels")
+	got, err := tt.GetMetric("otelcol_processor_journey_parked_traces")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

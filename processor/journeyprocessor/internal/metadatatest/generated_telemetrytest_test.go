@@ -107,7 +107,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorJourneyLogRecordsLost.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsReceived.Add(context.Background(), 1)
 	tb.ProcessorJourneyLogRecordsRefused.Add(context.Background(), 1)
-	tb.ProcessorJourneyParkedParcels.Add(context.Background(), 1)
+	tb.ProcessorJourneyParkedTraces.Add(context.Background(), 1)
 	tb.ProcessorJourneyReleaseRetries.Add(context.Background(), 1)
 	tb.ProcessorJourneySpanBytesKept.Add(context.Background(), 1)
 	tb.ProcessorJourneySpanBytesReceived.Add(context.Background(), 1)
@@ -210,7 +210,7 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualProcessorJourneyOverloadLevel(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualProcessorJourneyParkedParcels(t, testTel,
+	AssertEqualProcessorJourneyParkedTraces(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyReleaseRetries(t, testTel,

@@ -119,19 +119,26 @@ func eachField(b []byte, f func(num protowire.Number, field, body []byte) error)
 // AppendGroup appends one group to an encoded request: the shared fields and
 // the records, each a concatenation of records as Split gives them.
 func AppendGroup(request, resource, scope []byte, records ...[]byte) []byte {
-	scopeLen := len(scope)
+	size := 0
 	for _, r := range records {
-		scopeLen += len(r)
+		size += len(r)
 	}
+	request = AppendGroupStart(request, resource, scope, size)
+	for _, r := range records {
+		request = append(request, r...)
+	}
+	return request
+}
+
+// AppendGroupStart appends one group to an encoded request, but for its
+// records, which have that many bytes and must follow.
+func AppendGroupStart(request, resource, scope []byte, size int) []byte {
+	scopeLen := len(scope) + size
 	groupLen := len(resource) + protowire.SizeTag(scopes) + protowire.SizeBytes(scopeLen)
 	request = protowire.AppendTag(request, groups, protowire.BytesType)
 	request = protowire.AppendVarint(request, uint64(groupLen))
 	request = append(request, resource...)
 	request = protowire.AppendTag(request, scopes, protowire.BytesType)
 	request = protowire.AppendVarint(request, uint64(scopeLen))
-	request = append(request, scope...)
-	for _, r := range records {
-		request = append(request, r...)
-	}
-	return request
+	return append(request, scope...)
 }
