@@ -105,8 +105,9 @@ type BufferConfig struct {
 	// Trace is for a single trace. One that reaches it is decided early, and
 	// what comes later of it follows that decision.
 	Trace ByteSize `mapstructure:"trace"`
-	// ParkAfter is how long records wait as they came; then they are
-	// compressed. Sooner at half of Memory.
+	// ParkAfter is how long records wait in the bundles they came in. Then a
+	// trace that most others of its bundles have left is compressed alone.
+	// Sooner at half of Memory.
 	ParkAfter Duration `mapstructure:"park_after"`
 	// Recall is the part of Memory in which dropped traces are held, in case an
 	// error comes late for which they are kept after all. The oldest are freed

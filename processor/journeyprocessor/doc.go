@@ -6,13 +6,14 @@
 //	engine.go     what runs, and how it starts and stops
 //	ingest.go     ConsumeTraces: a batch becomes one part per trace
 //	  fragment.go   facts from the decoded spans, bytes from the encoded ones
+//	  bundle.go     records compressed, many traces' together
 //	  headers.go    resources and scopes, held once however many spans share them
 //	  buffer.go     the one account of memory, the levels of overload, and the answer to "full"
 //	  client.go     what senders said beside their spans
 //	logs.go       ConsumeLogs: the same for log records
 //	assemble.go   a shard adds parts to their traces and knows their deadlines
 //	  holdings.go   what a trace holds, and giving it back
-//	  park.go       what waits for long, compressed
+//	  park.go       what waits longer than most of what it came with
 //	  relieve.go    what is done when memory is short
 //	decide.go     a shard decides, remembers the decision, and parts with the spans
 //	  thin.go       and keeps less than its rule, for want of memory or budget

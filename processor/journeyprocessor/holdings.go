@@ -10,7 +10,14 @@ type holdings struct {
 	bytes  int64 // of records, as encoded
 }
 
+// piecesRoom is by how many pieces their room grows: most traces have ten to
+// twenty, and half of a room that doubles would be empty.
+const piecesRoom = 6
+
 func (h *holdings) add(f *fragment) {
+	if n := len(h.pieces) + len(f.pieces); n > cap(h.pieces) {
+		h.pieces = append(make([]piece, 0, max(n, cap(h.pieces)+max(piecesRoom, cap(h.pieces)/4))), h.pieces...)
+	}
 	h.pieces = append(h.pieces, f.pieces...)
 	h.count += f.count
 	h.bytes += f.bytes

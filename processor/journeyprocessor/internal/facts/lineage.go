@@ -224,7 +224,7 @@ func (s *idSet) insert(n node) {
 // listRoom is the room for a list of more than n nodes: as the allocator's
 // classes have it, 24 bytes each.
 func listRoom(n int) int {
-	for _, room := range [...]int{8, 20} {
+	for _, room := range [...]int{8, 16, 20} {
 		if n < room {
 			return room
 		}

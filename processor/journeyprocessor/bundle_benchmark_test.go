@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -15,28 +16,19 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/wire"
 )
 
-// variedTrace encodes the records of one trace as they are parked: fourteen
-// spans of seven services, with ids, times and some values of their own.
-func variedTrace(b *testing.B, rnd *rand.Rand) []byte {
+// batchOf encodes the records of one service's batch: 512 spans of two kinds,
+// with ids, times and some values of their own.
+func batchOf(b *testing.B, rnd *rand.Rand, service int) [][]byte {
 	b.Helper()
-	var raw []byte
-	for service := range 7 {
-		td := shopBatch(service)
-		spans := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
-		kept := 0
-		spans.RemoveIf(func(ptrace.Span) bool { kept++; return kept > 2 })
-		for i, s := range spans.All() {
-			vary(rnd, s, 2*service+i)
-		}
-		request, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
-		require.NoError(b, err)
-		groups, err := wire.Split(request, nil)
-		require.NoError(b, err)
-		for _, record := range groups[0].Records {
-			raw = append(raw, record...)
-		}
+	td := shopBatch(service)
+	for i, s := range td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
+		vary(rnd, s, 2*service+i%2)
 	}
-	return raw
+	request, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
+	require.NoError(b, err)
+	groups, err := wire.Split(request, nil)
+	require.NoError(b, err)
+	return groups[0].Records
 }
 
 // vary makes a span the one of that kind: each of the fourteen of a trace has
@@ -60,18 +52,16 @@ func vary(rnd *rand.Rand, s ptrace.Span, kind int) {
 	s.Attributes().PutStr("session.id", fmt.Sprintf("%016x", rnd.Uint64()))
 }
 
-// BenchmarkParkedForms asks what one trace costs in each form it could be
-// parked in: time to encode and to decode it, and bytes for each span. The
-// ceiling is a copy. Dictionaries are of other traces than those encoded.
-func BenchmarkParkedForms(b *testing.B) {
+// BenchmarkBundles asks what a span costs in a bundle of each size: time to
+// encode and to decode it, and bytes. The ceiling is a copy. The dictionary is
+// of other batches than those encoded.
+func BenchmarkBundles(b *testing.B) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var learning dictionaries
-	for learning.current.Load() == nil {
-		learning.learn(variedTrace(b, rnd))
-	}
-	traces := make([][]byte, 64)
-	for i := range traces {
-		traces[i] = variedTrace(b, rnd)
+	for service := 0; learning.current.Load() == nil; service++ {
+		for _, record := range batchOf(b, rnd, service%7) {
+			learning.learn(record)
+		}
 	}
 	dictionary := learning.current.Load()
 	packer, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
@@ -89,26 +79,49 @@ func BenchmarkParkedForms(b *testing.B) {
 		{"S2 with dictionary", dictionary.Encode, func(dst, src []byte) []byte { return must(dictionary.Decode(dst, src)) }},
 		{"zstd", func(dst, src []byte) []byte { return packer.EncodeAll(src, dst[:0]) }, func(dst, src []byte) []byte { return must(unpacker.DecodeAll(src, dst[:0])) }},
 	} {
-		encoded, bytes := make([][]byte, len(traces)), 0
-		for i, raw := range traces {
-			encoded[i] = append([]byte(nil), form.encode(nil, raw)...)
-			require.Equal(b, raw, form.decode(nil, encoded[i]))
-			bytes += len(encoded[i])
+		for _, size := range []int{2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10} {
+			b.Run(fmt.Sprintf("%s/%dKiB", form.name, size>>10), func(b *testing.B) {
+				benchmarkBundle(b, rnd, size, form.encode, form.decode)
+			})
 		}
-		room := make([]byte, 64<<10)
-		const spans = 14
-		b.Run(form.name+"/encode", func(b *testing.B) {
-			for i := 0; b.Loop(); i++ {
-				form.encode(room, traces[i%len(traces)])
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*spans), "ns/span")
-			b.ReportMetric(float64(bytes)/float64(len(traces)*spans), "B/span")
-		})
-		b.Run(form.name+"/decode", func(b *testing.B) {
-			for i := 0; b.Loop(); i++ {
-				form.decode(room, encoded[i%len(encoded)])
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*spans), "ns/span")
-		})
 	}
+}
+
+func benchmarkBundle(b *testing.B, rnd *rand.Rand, size int, encode, decode func(dst, src []byte) []byte) {
+	var raw, encoded [][]byte
+	spans, bytes := 0, 0
+	for service := range 7 {
+		var bundle []byte
+		for _, record := range batchOf(b, rnd, service) {
+			if bundle = append(bundle, record...); len(bundle) >= size {
+				raw, bundle = append(raw, bundle), nil
+			}
+			spans++
+		}
+		if bundle != nil {
+			raw = append(raw, bundle)
+		}
+	}
+	for _, bundle := range raw {
+		encoded = append(encoded, append([]byte(nil), encode(nil, bundle)...))
+		bytes += len(encoded[len(encoded)-1])
+	}
+	room := make([]byte, 128<<10)
+	var encoding, decoding time.Duration
+	for b.Loop() {
+		began := time.Now()
+		for _, bundle := range raw {
+			encode(room, bundle)
+		}
+		encoding += time.Since(began)
+		began = time.Now()
+		for _, bundle := range encoded {
+			decode(room, bundle)
+		}
+		decoding += time.Since(began)
+	}
+	b.ReportMetric(float64(encoding.Nanoseconds())/float64(b.N*spans), "ns-encode/span")
+	b.ReportMetric(float64(decoding.Nanoseconds())/float64(b.N*spans), "ns-decode/span")
+	b.ReportMetric(float64(bytes)/float64(spans), "B/span")
+	b.ReportMetric(0, "ns/op")
 }
