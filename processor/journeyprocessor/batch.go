@@ -17,7 +17,7 @@ func fitting(queue []*released, maxRecords int, maxBytes int64) int {
 		records += v.count
 		bytes += v.bytes + v.written()
 		for i := range v.pieces {
-			h := v.pieces[i].header
+			h := v.pieces[i].header()
 			if _, ok := headers[h]; !ok {
 				headers[h] = struct{}{}
 				bytes += int64(len(h.key))
@@ -129,11 +129,11 @@ func (l *layout) count(p *piece) {
 	if l.byHeader == nil {
 		l.byHeader, l.latest = make(map[*header]int), make(map[*bundle]int)
 	}
-	i, ok := l.byHeader[p.header]
+	i, ok := l.byHeader[p.header()]
 	if !ok {
 		i = len(l.groups)
-		l.byHeader[p.header] = i
-		l.groups = append(l.groups, group{header: p.header})
+		l.byHeader[p.header()] = i
+		l.groups = append(l.groups, group{header: p.header()})
 	}
 	l.groups[i].bytes += int(p.n)
 }
@@ -156,7 +156,7 @@ func (l *layout) begin() []byte {
 
 // place gives a piece, all of which have been counted, its place.
 func (l *layout) place(p *piece) {
-	g := &l.groups[l.byHeader[p.header]]
+	g := &l.groups[l.byHeader[p.header()]]
 	n := len(l.places)
 	l.places = append(l.places, place{piece: p, at: g.next, next: -1})
 	g.next += int(p.n)
@@ -227,10 +227,9 @@ func (c *courier) cut(p piece, n int) (piece, piece) {
 	}
 	// Cut anywhere, what is damaged is found to be so when it is to leave.
 	at = min(max(at, 1), int(p.n)-1)
-	p.header.users.Add(1)
 	first, second := p, p
-	first.n, first.count = uint32(at), uint32(n)
-	second.at, second.n, second.count = p.at+uint32(at), p.n-uint32(at), p.count-uint32(n)
+	first.n, first.count = uint32(at), uint16(n)
+	second.at, second.n, second.count = p.at+uint32(at), p.n-uint32(at), p.count-uint16(n)
 	return first, second
 }
 
@@ -252,17 +251,17 @@ func byMetadata(batch []*released) [][]*released {
 }
 
 // metadata is that of records of one sender.
-func (v *released) metadata() *clientMetadata { return v.pieces[0].header.metadata }
+func (v *released) metadata() *clientMetadata { return v.pieces[0].header().metadata }
 
 // divideByMetadata divides v between senders. V must not be used after that.
 func (v *released) divideByMetadata() []*released {
 	first := v.metadata()
-	if !slices.ContainsFunc(v.pieces, func(p piece) bool { return !p.header.metadata.equals(first) }) {
+	if !slices.ContainsFunc(v.pieces, func(p piece) bool { return !p.header().metadata.equals(first) }) {
 		return []*released{v}
 	}
 	var parts []*released
 	for _, p := range v.pieces {
-		i := slices.IndexFunc(parts, func(part *released) bool { return part.metadata().equals(p.header.metadata) })
+		i := slices.IndexFunc(parts, func(part *released) bool { return part.metadata().equals(p.header().metadata) })
 		if i < 0 {
 			i, parts = len(parts), append(parts, &released{id: v.id, verdict: v.verdict, tag: v.tag})
 		}

@@ -121,7 +121,7 @@ func (s *shard) bequeath(h *handover, like estate, now time.Time) error {
 			s.closeTrace(t)
 			s.engine.store.buffer.add(-t.size)
 			bytes += t.spans.bytes + t.logs.bytes
-			x.ages[t.id] = now.Sub(t.first)
+			x.ages[t.id] = now.Sub(s.engine.time(t.first))
 			spans, logs = append(spans, &released{id: t.id, holdings: t.spans}), append(logs, &released{id: t.id, holdings: t.logs})
 		}
 		h.traces += len(x.ages)

@@ -19,6 +19,8 @@ type bundle struct {
 	size       uint32       // bytes of its records, as encoded
 	parked     bool         // has records of one trace only
 	live       atomic.Int64 // bytes of pieces that refer to it
+	headers    []*header    // of its pieces, one use of each
+	one        [1]*header   // room for the header that most have only one of
 }
 
 const (
@@ -33,24 +35,30 @@ const (
 	smallBundle = 4 << 10
 	// bundleOverhead is what a bundle takes on the heap.
 	bundleOverhead = 80
+	// maxHeaders is how many headers a bundle has at most: they are looked
+	// through.
+	maxHeaders = 64
 )
 
 // cost is the memory a sealed bundle takes.
 func (b *bundle) cost() int64 { return b.block.Size() + heapHeadroom*bundleOverhead }
 
 // piece is records of one trace that share a header. Whoever owns it gives back
-// its use of both, once: see holdings.
+// its use of the bundle, once: see holdings. There are many, so it is small.
 type piece struct {
-	header *header
 	bundle *bundle
 	at, n  uint32 // where they are in it, and their bytes: each record with tag and length
-	count  uint32 // records
+	under  uint16 // which of its headers
+	count  uint16 // records, of at least two bytes each
 }
+
+// header is what the piece's records share.
+func (p *piece) header() *header { return p.bundle.headers[p.under] }
 
 // pieceOverhead is what a piece takes on the heap: itself, in slices that have
 // some room. TestTheAccountIsWhatMemoryIsUsed holds the account against the
 // heap.
-const pieceOverhead = 64
+const pieceOverhead = 48
 
 // share is the piece's part of what its bundle takes.
 func (p *piece) share() int64 {
@@ -73,23 +81,44 @@ type binder struct {
 }
 
 // bind appends records of a trace whose pieces are given to the open bundle, and
-// returns the trace's pieces with them. A new piece takes a use of h.
-func (w *binder) bind(pieces []piece, h *header, records []byte, count uint32) []piece {
-	if w.open == nil {
-		w.open = new(bundle)
-	}
+// returns the trace's pieces with them.
+func (w *binder) bind(pieces []piece, h *header, records []byte, count uint16) []piece {
+	under := w.under(h)
 	at, n := uint32(len(w.unsealed)), uint32(len(records))
 	w.unsealed = append(w.unsealed, records...)
 	w.open.live.Add(int64(n))
 	if last := len(pieces) - 1; last >= 0 {
-		if p := &pieces[last]; p.bundle == w.open && p.header == h && p.at+p.n == at {
+		if p := &pieces[last]; p.bundle == w.open && p.under == under && p.at+p.n == at {
 			p.n += n
 			p.count += count
 			return pieces
 		}
 	}
+	return append(pieces, piece{bundle: w.open, at: at, n: n, under: under, count: count})
+}
+
+// under returns h's number among the open bundle's headers. A header that is
+// new to it is used by it from now on.
+func (w *binder) under(h *header) uint16 {
+	if w.open == nil {
+		w.open = new(bundle)
+		w.open.headers = w.open.one[:0]
+	}
+	headers := w.open.headers
+	for i := len(headers) - 1; i >= 0; i-- { // records of one header mostly come together
+		if headers[i] == h {
+			return uint16(i)
+		}
+	}
 	h.users.Add(1)
-	return append(pieces, piece{header: h, bundle: w.open, at: at, n: n, count: count})
+	w.open.headers = append(headers, h)
+	return uint16(len(headers))
+}
+
+// isFull says that the open bundle has that many bytes, or all the headers it
+// may have, and is to be sealed.
+func (w *binder) isFull(size int) bool {
+	return len(w.unsealed) >= size || w.open != nil && len(w.open.headers) == maxHeaders
 }
 
 // seal compresses the open bundle, if there is one, and accounts for it.
@@ -125,11 +154,16 @@ const workRoom = 1 << 20
 
 // unbind gives the use of n bytes of a bundle back.
 func (s *store) unbind(b *bundle, n uint32) {
-	if b.live.Add(-int64(n)) > 0 || b.size == 0 {
-		return // in use, or not sealed yet
+	if b.live.Add(-int64(n)) > 0 {
+		return
 	}
-	s.buffer.add(-b.cost())
-	s.memory().Free(b.block)
+	for _, h := range b.headers {
+		s.headers.release(h)
+	}
+	if b.size > 0 { // it has been sealed
+		s.buffer.add(-b.cost())
+		s.memory().Free(b.block)
+	}
 }
 
 var errBundle = errors.New("buffered records are damaged")

@@ -102,7 +102,7 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 // it would have been finished, or a restart would drop what a budget has room
 // for: for as long afterwards nothing leaves.
 func (e *engine) dueAt(t *trace, early string, now time.Time) time.Time {
-	if due := t.last.Add(e.config.Completion.Quiet.d); early == earlyShutdown && due.After(now) {
+	if due := e.time(t.last).Add(e.config.Completion.Quiet.d); early == earlyShutdown && due.After(now) {
 		return due
 	}
 	return now

@@ -32,6 +32,7 @@ type engine struct {
 	thinner   *thinner
 	shards    []*shard
 	ledger    *ledger
+	began     time.Time // what instants count from
 
 	alwaysKeep    plog.SeverityNumber
 	dropsUntraced bool
@@ -69,7 +70,7 @@ func newEngine(id component.ID, settings component.TelemetrySettings, config *Co
 		return nil, err
 	}
 	e := &engine{
-		id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
+		began: time.Now(), id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
 		policy: p, learned: learned, matches: matches, store: store{buffer: b, headers: newHeaderTable(b)},
 		shards:        make([]*shard, runtime.GOMAXPROCS(0)),
 		dropsUntraced: config.Logs.WithoutTrace == "drop",

@@ -173,7 +173,7 @@ func (s *splitter) cut(g *wire.Group) (reason string, err error) {
 		f.pieces = s.bind(f.pieces, h, record, 1)
 		f.count++
 		f.bytes += int64(len(record))
-		if len(s.unsealed) >= bundleSize {
+		if s.isFull(bundleSize) {
 			s.seal(false)
 		}
 	}

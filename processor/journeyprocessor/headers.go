@@ -16,7 +16,7 @@ type header struct {
 	metadata        *clientMetadata
 	key             string
 	serial          uint64       // in the order of their making
-	users           atomic.Int64 // pieces that refer to it, and who is about to make some
+	users           atomic.Int64 // bundles that have it, and who is about to bind some
 }
 
 func (h *header) size() int64 { return heapHeadroom * int64(2*len(h.key)+200) }

@@ -60,7 +60,6 @@ func (s *store) free(h *holdings) {
 
 func (s *store) freePieces(pieces []piece) {
 	for i := range pieces {
-		s.headers.release(pieces[i].header)
 		s.unbind(pieces[i].bundle, pieces[i].n)
 	}
 }

@@ -213,6 +213,6 @@ func (s *shard) inherit(f *fragment, logs bool, age time.Duration, now time.Time
 	if t == nil {
 		t = s.open(f.id, now.Add(-age))
 	}
-	s.add(t, f, logs, now)
+	s.add(t, f, logs, s.engine.instant(now))
 	s.schedule(t)
 }

@@ -47,7 +47,7 @@ func (k *parker) park(h *holdings, w which) (saved int64) {
 	if len(chosen) == 0 {
 		return 0
 	}
-	slices.SortStableFunc(chosen, func(a, b piece) int { return cmp.Compare(a.header.serial, b.header.serial) })
+	slices.SortStableFunc(chosen, func(a, b piece) int { return cmp.Compare(a.header().serial, b.header().serial) })
 	anew := make([]piece, 0, len(chosen))
 	for i := range chosen {
 		saved += chosen[i].pinned()
@@ -57,8 +57,8 @@ func (k *parker) park(h *holdings, w which) (saved int64) {
 			k.discard()
 			return 0
 		}
-		anew = k.bind(anew, chosen[i].header, records, chosen[i].count)
-		if len(k.unsealed) >= parkedSize {
+		anew = k.bind(anew, chosen[i].header(), records, chosen[i].count)
+		if k.isFull(parkedSize) {
 			k.seal(true)
 		}
 	}

@@ -67,7 +67,7 @@ func (h *holdings) read(t *testing.T, r *reader) []string {
 		for range p.count {
 			_, _, n := protowire.ConsumeField(records)
 			require.Positive(t, n)
-			all = append(all, string(p.header.resource)+string(records[:n]))
+			all = append(all, string(p.header().resource)+string(records[:n]))
 			records = records[n:]
 		}
 		require.Empty(t, records)

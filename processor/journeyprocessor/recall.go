@@ -39,7 +39,7 @@ func (s *shard) hold(t *trace) bool {
 	if r.unsettled == nil {
 		r.unsettled = t
 	}
-	t.parkAt = time.Now().Add(settled)
+	t.parkAt = s.engine.instant(time.Now()).add(settled)
 	r.traces[t.id] = t
 	r.size += t.held
 	s.countHeld(t.spans.count, t.logs.count)
@@ -82,8 +82,8 @@ const settled = 5 * time.Second
 // parkHeld parks dropped traces that are held, once the kept ones they came with
 // have left: where most is kept, the few that are not would hold the bundles of
 // all.
-func (s *shard) parkHeld(now time.Time) {
-	for t := s.recall.unsettled; t != nil && !t.parkAt.After(now); t = s.recall.unsettled {
+func (s *shard) parkHeld(now instant) {
+	for t := s.recall.unsettled; t != nil && t.parkAt <= now; t = s.recall.unsettled {
 		s.recall.unsettled = t.newer
 		s.park(t, now)
 		s.weigh(t)

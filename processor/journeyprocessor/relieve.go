@@ -13,12 +13,12 @@ const parkMargin = 2 * time.Second
 
 // mayPark says whether it is time to park t. What is to be decided in a moment
 // is left as it is, and looked at again then.
-func (s *shard) mayPark(t *trace, now time.Time) bool {
-	if t.parkAt.IsZero() || t.parkAt.After(now) {
+func (s *shard) mayPark(t *trace, now instant) bool {
+	if t.parkAt == 0 || t.parkAt > now {
 		return false
 	}
-	if t.due.Sub(now) < parkMargin {
-		t.parkAt = now.Add(parkMargin)
+	if t.due < now.add(parkMargin) {
+		t.parkAt = now.add(parkMargin)
 		return false
 	}
 	return true
@@ -27,11 +27,11 @@ func (s *shard) mayPark(t *trace, now time.Time) bool {
 // park parks what a trace holds, if that is worth it, and returns the bytes
 // saved. What is not parked is looked at again in a while, when more of what it
 // came with may have gone.
-func (s *shard) park(t *trace, now time.Time) int64 {
+func (s *shard) park(t *trace, now instant) int64 {
 	before := t.spans.size() + t.logs.size()
 	saved := s.parker.park(&t.spans, stranded) + s.parker.park(&t.logs, stranded)
-	if t.parkAt = (time.Time{}); !t.spans.allParked() || !t.logs.allParked() {
-		t.parkAt = now.Add(s.engine.config.Buffer.ParkAfter.d)
+	if t.parkAt = 0; !t.spans.allParked() || !t.logs.allParked() {
+		t.parkAt = now.add(s.engine.config.Buffer.ParkAfter.d)
 	}
 	if saved > 0 {
 		s.engine.telemetry.ProcessorJourneyParkedTraces.Add(context.Background(), 1)
@@ -71,7 +71,7 @@ const relieveAtOnce = 4096
 // next tick, when there may be something to park again: while much is parked
 // already, another round with each batch would cost more than all else.
 func (s *shard) parkOldest(bytes int64) {
-	now := time.Now()
+	now := s.engine.instant(time.Now())
 	for range relieveAtOnce {
 		if bytes <= 0 || s.swept {
 			return
@@ -86,7 +86,7 @@ func (s *shard) parkOldest(bytes int64) {
 		if s.sweep = t.newer; s.sweep == nil {
 			s.swept = true
 		}
-		if !t.parkAt.IsZero() {
+		if t.parkAt != 0 {
 			bytes -= s.park(t, now)
 		}
 	}

@@ -86,14 +86,13 @@ type Facts struct {
 
 	// Randomness is the trace's explicit randomness (tracestate ot=rv), 56
 	// bits; spans that disagree have the smallest.
-	Randomness    uint64
-	HasRandomness bool
+	Randomness uint64
 	// Threshold is the sampling threshold that the trace came with (tracestate
 	// ot=th); of spans that disagree the loosest.
-	Threshold    sampling.Threshold
-	HasThreshold bool
+	Threshold sampling.Threshold
 
-	hasRoot     bool
+	HasRandomness, HasThreshold, hasRoot bool
+
 	root, first Span
 
 	lineage  lineage
@@ -325,7 +324,7 @@ func earliestFault(a, b *Fault) *Fault {
 
 // MissingParents is how many spans are named as a parent and have not been
 // seen; 0 if the trace has more than MaxIDs spans.
-func (f *Facts) MissingParents() int { return f.lineage.missing }
+func (f *Facts) MissingParents() int { return int(f.lineage.missing) }
 
 // OpenMessages is how many published messages wait in a queue.
 func (f *Facts) OpenMessages() int { return f.messages.open() }

@@ -15,9 +15,9 @@ const MaxIDs = 1 << 16
 // knowledge about one id, which makes it independent of the order of arrival.
 type lineage struct {
 	ids     idSet
-	missing int  // ids that were named as a parent and not seen
-	lost    bool // there were more than MaxIDs
 	calls   callCounts
+	missing int32 // ids that were named as a parent and not seen
+	lost    bool  // there were more than MaxIDs
 }
 
 // put adds what n says about its span id.
