@@ -100,19 +100,20 @@ func (w *binder) bind(pieces []piece, h *header, records []byte, count uint16) [
 // under returns h's number among the open bundle's headers. A header that is
 // new to it is used by it from now on.
 func (w *binder) under(h *header) uint16 {
-	if w.open == nil {
-		w.open = new(bundle)
-		w.open.headers = w.open.one[:0]
+	b := w.open
+	if b == nil {
+		b = new(bundle)
+		b.headers = b.one[:0]
+		w.open = b
 	}
-	headers := w.open.headers
-	for i := len(headers) - 1; i >= 0; i-- { // records of one header mostly come together
-		if headers[i] == h {
+	for i := len(b.headers) - 1; i >= 0; i-- { // records of one header mostly come together
+		if b.headers[i] == h {
 			return uint16(i)
 		}
 	}
 	h.users.Add(1)
-	w.open.headers = append(headers, h)
-	return uint16(len(headers))
+	b.headers = append(b.headers, h)
+	return uint16(len(b.headers) - 1)
 }
 
 // isFull says that the open bundle has that many bytes, or all the headers it
