@@ -17,7 +17,7 @@ import (
 
 // AppendSpan appends a span as a record: with its tag and length.
 func AppendSpan(b []byte, s ptrace.Span) []byte {
-	b, at := open(b, records)
+	b, at := openLong(b, records)
 	b = appendTraceID(b, 1, s.TraceID())
 	b = appendSpanID(b, 2, s.SpanID())
 	b = appendText(b, 3, s.TraceState().AsRaw())
@@ -44,7 +44,7 @@ func AppendSpan(b []byte, s ptrace.Span) []byte {
 		b = closeAt(b, in)
 	}
 	b = appendFixed32(b, 16, s.Flags())
-	return closeAt(b, at)
+	return closeLong(b, at)
 }
 
 func appendEvent(b []byte, e ptrace.SpanEvent) []byte {
@@ -69,7 +69,7 @@ func appendLink(b []byte, l ptrace.SpanLink) []byte {
 
 // AppendLogRecord appends a log record as a record: with its tag and length.
 func AppendLogRecord(b []byte, r plog.LogRecord) []byte {
-	b, at := open(b, records)
+	b, at := openLong(b, records)
 	b = appendFixed64(b, 1, uint64(r.Timestamp()))
 	b = appendNumber(b, 2, uint64(r.SeverityNumber()))
 	b = appendText(b, 3, r.SeverityText())
@@ -85,11 +85,15 @@ func AppendLogRecord(b []byte, r plog.LogRecord) []byte {
 	b = appendSpanID(b, 10, r.SpanID())
 	b = appendFixed64(b, 11, uint64(r.ObservedTimestamp()))
 	b = appendText(b, 12, r.EventName())
-	return closeAt(b, at)
+	return closeLong(b, at)
 }
 
 func appendAttributes(b []byte, num protowire.Number, m pcommon.Map) []byte {
 	for key, v := range m.All() {
+		if text, ok := shortText(key, v); ok {
+			b = appendShort(b, num, key, text)
+			continue
+		}
 		var at, in int
 		b, at = open(b, num)
 		b = appendText(b, 1, key)
@@ -98,6 +102,28 @@ func appendAttributes(b []byte, num protowire.Number, m pcommon.Map) []byte {
 		b = closeAt(b, at)
 	}
 	return b
+}
+
+// shortText returns the text of an attribute all of whose lengths take one byte,
+// as those of most do.
+func shortText(key string, v pcommon.Value) (text string, ok bool) {
+	if v.Type() != pcommon.ValueTypeStr || key == "" {
+		return "", false
+	}
+	text = v.Str()
+	return text, len(key)+len(text)+shortOverhead < 0x80
+}
+
+// shortOverhead is the tags and lengths within a short attribute.
+const shortOverhead = 6
+
+// appendShort appends such an attribute, knowing all lengths beforehand.
+func appendShort(b []byte, num protowire.Number, key, text string) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	b = append(b, byte(len(key)+len(text)+shortOverhead), 1<<3|2, byte(len(key)))
+	b = append(b, key...)
+	b = append(b, 2<<3|2, byte(len(text)+2), 1<<3|2, byte(len(text)))
+	return append(b, text...)
 }
 
 // appendValue appends the fields of an AnyValue; an empty one has none.
@@ -149,6 +175,23 @@ func closeAt(b []byte, at int) []byte {
 	copy(b[at+1+more:], b[at+1:at+1+n])
 	binary.PutUvarint(b[at:], uint64(n))
 	return b
+}
+
+// openLong is open for a message that mostly takes two bytes of length;
+// closeLong moves it if it does not.
+func openLong(b []byte, num protowire.Number) (out []byte, at int) {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return append(b, 0, 0), len(b)
+}
+
+func closeLong(b []byte, at int) []byte {
+	n := len(b) - at - 2
+	if n >= 0x80 && n < 0x4000 {
+		b[at], b[at+1] = byte(n)|0x80, byte(n>>7)
+		return b
+	}
+	copy(b[at+1:], b[at+2:])
+	return closeAt(b[:len(b)-1], at)
 }
 
 // What is zero is left out, as everywhere in OTLP.

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // fill sets every field of a pdata value through its setters, and fills what
@@ -209,4 +210,26 @@ func BenchmarkEncode(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*spans), "ns/span")
 	})
+}
+
+// TestLengthsOfEverySize: each length takes as few bytes as possible.
+func TestLengthsOfEverySize(t *testing.T) {
+	for _, n := range []int{0, 1, 90, 105, 110, 115, 120, 121, 122, 127, 128, 300, 16_000, 16_370, 16_384, 70_000, 3 << 20} {
+		text := strings.Repeat("x", n)
+		td := ptrace.NewTraces()
+		span := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+		for _, change := range []func(){
+			func() { span.Attributes().PutStr("k", text) },
+			func() { span.Attributes().PutStr("", text) },
+			func() { span.Attributes().Clear(); span.SetName(text) },
+		} {
+			change()
+			want, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
+			require.NoError(t, err)
+			record := AppendSpan(nil, span)
+			require.Equal(t, want, decodedSpan(t, record), "%d", n)
+			_, length := protowire.ConsumeVarint(record[1:])
+			require.Equal(t, protowire.SizeVarint(uint64(len(record)-1-length)), length, "%d", n)
+		}
+	}
 }
