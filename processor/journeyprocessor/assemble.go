@@ -92,11 +92,12 @@ type shard struct {
 	recall                            recall
 	memory                            *memory.Decisions
 	counts                            decisionCounts
+	shadow                            *shadowCounts
 	ledger                            *ledgerPart // shared with who looks something up
 }
 
 func newShard(e *engine, index int) *shard {
-	n, now := len(e.shards), time.Now()
+	n, now := len(e.shards), e.now()
 	return &shard{
 		engine: e, in: make(chan arrival, arrivals), short: make(chan struct{}, 1),
 		traces:    make(map[pcommon.TraceID]*trace),
@@ -105,6 +106,7 @@ func newShard(e *engine, index int) *shard {
 		recall:    newRecall(int64(e.config.Buffer.Recall) / int64(n)),
 		memory:    memory.New(memory.NewSeed(), e.config.Decisions.Kept/n, e.config.Decisions.Dropped/n),
 		counts:    newDecisionCounts(e.telemetry),
+		shadow:    e.shadow.newCounts(),
 		ledger:    e.ledger.parts[index],
 	}
 }
@@ -123,21 +125,31 @@ func (s *shard) run() {
 				} else {
 					s.decideAll()
 				}
-				s.counts.flush()
+				s.flush()
 				return
 			}
 			s.assemble(a)
 		case <-ticker.C:
-			s.swept = false
-			now := time.Now()
-			s.wakeDue(now)
-			s.parkHeld(s.engine.instant(now))
-			s.countRemembered()
+			s.onTick(s.engine.now())
 		case <-s.short:
 		}
 		s.relieve()
-		s.counts.flush()
+		s.flush()
 	}
+}
+
+// onTick does what is due by the clock alone.
+func (s *shard) onTick(now time.Time) {
+	s.swept = false
+	s.wakeDue(now)
+	s.parkHeld(s.engine.instant(now))
+	s.countRemembered()
+}
+
+// flush brings what was counted since the last time to the metrics.
+func (s *shard) flush() {
+	s.counts.flush()
+	s.shadow.flush()
 }
 
 func (s *shard) assemble(a arrival) {

@@ -37,11 +37,15 @@ func compile(c *Config, failed conditionFailed) (*policy.Policy, *policy.Learned
 		}
 		p.Rules = append(p.Rules, rule)
 	}
-	learned := p.NewLearned(policy.Percentiles{
+	return p, p.NewLearned(c.learns()), x.set, nil
+}
+
+// learns is what bounds what is learned.
+func (c *Config) learns() (percentiles policy.Percentiles, maxShapes int) {
+	return policy.Percentiles{
 		MinJourneys: c.Sampling.Percentiles.MinJourneys, Window: c.Sampling.Percentiles.Window.d,
 		MaxNames: c.Telemetry.MaxJourneys,
-	}, c.Sampling.Shapes.Max)
-	return p, learned, x.set, nil
+	}, c.Sampling.Shapes.Max
 }
 
 func (x *compiler) add(c *MatchConfig) (match.Index, error) {

@@ -93,6 +93,8 @@ type SamplingConfig struct {
 	Shapes      ShapesConfig      `mapstructure:"shapes"`
 	// Budget lowers what the rules keep to what may leave. None: no limit.
 	Budget *BudgetConfig `mapstructure:"budget"`
+	// Shadow is other sampling that only counts what it would keep.
+	Shadow *ShadowConfig `mapstructure:"shadow"`
 }
 
 // BufferConfig bounds the memory of what waits.
@@ -227,6 +229,7 @@ func (c *Config) Validate() error {
 	for i := range c.Sampling.Rules {
 		errs = append(errs, c.Sampling.Rules[i].checkJourneys(fmt.Sprintf("sampling::rules::%d", i), known))
 	}
+	errs = append(errs, c.Sampling.Shadow.checkJourneys("sampling::shadow", known))
 	return errors.Join(errs...)
 }
 

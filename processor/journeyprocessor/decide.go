@@ -77,7 +77,8 @@ func remembrance(v *verdict) memory.Verdict {
 // decide decides about a trace and parts with it. Early is "" or the reason
 // for not having waited.
 func (s *shard) decide(t *trace, ending policy.Ending, early string) {
-	e, now := s.engine, time.Now()
+	e := s.engine
+	now := e.now()
 	d := e.policy.Decide(t.id, t.facts, ending, e.learned, now)
 	e.learned.Learn(t.facts, &d, ending, now)
 	if early != "" {
@@ -90,6 +91,10 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 	if t.facts.Spans > 0 {
 		s.counts.add(&d, t.facts.Spans, t.spans.bytes, t.facts.Duration())
 		s.ledger.add(t, &d, early, now)
+		s.shadow.decide(t, &d, ending, now, e.dueAt(t, early, now))
+	}
+	if e.witness != nil {
+		e.witness(t, &d)
 	}
 	if !v.kept && s.hold(t) {
 		return

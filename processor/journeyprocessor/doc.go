@@ -24,6 +24,7 @@
 //	  losses.go     what is said of those that are lost
 //	  tag.go        what is written on them
 //	ledger.go     what can be asked about the latest decisions
+//	shadow.go     what other rules would have kept
 //	telemetry.go  what is counted on the way
 //	  counts.go     the decisions, by journey, before anything is dropped
 //	  telemetry_rules.go  conditions that fail, and what was learned
@@ -36,9 +37,11 @@
 //	inherit.go    and taken over by it
 //
 // What a user writes is in config.go, config_match.go, config_rules.go,
-// config_budget.go and units.go; compile.go turns it into what decides, with
+// config_budget.go, config_shadow.go and units.go; compile.go turns it into what decides, with
 // ottl.go and ottl_plain.go for conditions in OTTL, and warnings.go says which
 // rules are probably in a wrong order.
+//
+// Over a recording, in the recording's own time: replay.go.
 //
 // Under internal/ lies what needs neither clock nor pipeline: facts (the
 // summary of a trace), match (conditions on spans), policy (name, outcome,

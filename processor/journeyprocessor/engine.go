@@ -33,6 +33,8 @@ type engine struct {
 	shards    []*shard
 	ledger    *ledger
 	began     time.Time // what instants count from
+	shadow    *shadow   // nil: none is set
+	surroundings
 
 	alwaysKeep    plog.SeverityNumber
 	dropsUntraced bool
@@ -56,7 +58,19 @@ type engine struct {
 	saved     *savedState // nil without storage
 }
 
+// surroundings is what an engine has from the process that it runs in, and from
+// a replay otherwise.
+type surroundings struct {
+	shardCount int
+	now        func() time.Time
+	witness    func(*trace, *policy.Decision) // of each decision, on its shard's goroutine; nil for none
+}
+
 func newEngine(id component.ID, settings component.TelemetrySettings, config *Config) (*engine, error) {
+	return newEngineIn(surroundings{shardCount: runtime.GOMAXPROCS(0), now: time.Now}, id, settings, config)
+}
+
+func newEngineIn(in surroundings, id component.ID, settings component.TelemetrySettings, config *Config) (*engine, error) {
 	b := &buffer{limit: int64(config.Buffer.Memory), memory: arena.New(poisonFreed)}
 	t, err := newTelemetry(settings, config.Telemetry.MaxJourneys, b)
 	if err != nil {
@@ -70,9 +84,9 @@ func newEngine(id component.ID, settings component.TelemetrySettings, config *Co
 		return nil, err
 	}
 	e := &engine{
-		began: time.Now(), id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
+		began: in.now(), id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
 		policy: p, learned: learned, matches: matches, store: store{buffer: b, headers: newHeaderTable(b)},
-		shards:        make([]*shard, runtime.GOMAXPROCS(0)),
+		shards: make([]*shard, in.shardCount), surroundings: in,
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
 	}
 	for _, warning := range append(ruleWarnings(config.Sampling.Rules), budgetWarnings(&config.Sampling)...) {
@@ -82,9 +96,13 @@ func newEngine(id component.ID, settings component.TelemetrySettings, config *Co
 	if err != nil {
 		return nil, err
 	}
-	e.thinner, err = newThinner(&config.Sampling, p.Rules, t, b, time.Now())
+	e.thinner, err = newThinner(config.Sampling.Budget, p.Rules, t, b, e.now)
+	if err != nil {
+		return nil, err
+	}
 	e.ledger = newLedger(config.Decisions.Ledger, len(e.shards))
 	e.spansOut, e.logsOut = e.newReleaser(&t.spans), e.newReleaser(&t.logs)
+	e.shadow, err = newShadow(e)
 	return e, err
 }
 
@@ -196,6 +214,7 @@ func (e *engine) closeIntake(handsOver bool) bool {
 	e.running, e.handsOver = false, handsOver
 	if !handsOver {
 		e.thinner.drain()
+		e.shadow.drain()
 	}
 	for _, s := range e.shards {
 		close(s.in)

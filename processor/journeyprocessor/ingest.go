@@ -134,7 +134,7 @@ func (e *engine) handOver(ctx context.Context, count *signalCounters, fragments 
 		a := &arrivals[shardOf(f.id, len(e.shards))]
 		a.fragments = append(a.fragments, f)
 	}
-	now, first := time.Now(), true
+	now, first := e.now(), true
 	for i := range arrivals {
 		a := arrivals[i]
 		if len(a.fragments) == 0 {

@@ -39,7 +39,7 @@ func (s *shard) hold(t *trace) bool {
 	if r.unsettled == nil {
 		r.unsettled = t
 	}
-	t.parkAt = s.engine.instant(time.Now()).add(settled)
+	t.parkAt = s.engine.instant(s.engine.now()).add(settled)
 	r.traces[t.id] = t
 	r.size += t.held
 	s.countHeld(t.spans.count, t.logs.count)
@@ -155,7 +155,8 @@ const lateError = "late error in a dropped journey: "
 // not known, because most of them had no late span to tell: their weight is
 // erased. Nothing is concluded from what is missing, as in any early decision.
 func (s *shard) upgrade(t *trace, held bool) bool {
-	e, now := s.engine, time.Now()
+	e := s.engine
+	now := e.now()
 	d := e.policy.Decide(t.id, t.facts, policy.Early, e.learned, now)
 	if !d.MustKeep {
 		return false
@@ -168,6 +169,9 @@ func (s *shard) upgrade(t *trace, held bool) bool {
 	v := &verdict{kept: true, journey: d.Journey, unweighted: true}
 	s.memory.Keep(t.id, remembrance(v))
 	s.ledger.revise(t, &d, now)
+	if e.witness != nil {
+		e.witness(t, &d)
+	}
 	e.telemetry.upgraded(context.Background(), held)
 	if held {
 		s.unhold(t)

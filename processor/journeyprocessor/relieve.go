@@ -71,7 +71,7 @@ const relieveAtOnce = 4096
 // next tick, when there may be something to park again: while much is parked
 // already, another round with each batch would cost more than all else.
 func (s *shard) parkOldest(bytes int64) {
-	now := s.engine.instant(time.Now())
+	now := s.engine.instant(s.engine.now())
 	for range relieveAtOnce {
 		if bytes <= 0 || s.swept {
 			return

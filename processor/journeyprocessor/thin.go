@@ -29,7 +29,8 @@ var thinnedWords = map[string]string{thinnedOverload: "overload", thinnedBudget:
 // for the budget. What it goes by is known without looking at the randomness
 // of the journey at hand, so the weights stay right. Any goroutine may use it.
 type thinner struct {
-	telemetry *telemetry
+	telemetry *telemetry // nil for a shadow's: nothing is counted
+	now       func() time.Time
 	buffer    *buffer
 	budget    *budget.Budget // nil: none is set
 	price     price
@@ -43,8 +44,8 @@ type thinner struct {
 // thinned is what journeys are counted by that a rule would have kept.
 type thinned struct{ rule, reason string }
 
-func newThinner(config *SamplingConfig, rules []policy.Rule, t *telemetry, b *buffer, now time.Time) (*thinner, error) {
-	n := &thinner{telemetry: t, buffer: b, unmatched: len(rules), options: make(map[thinned][]metric.AddOption)}
+func newThinner(c *BudgetConfig, rules []policy.Rule, t *telemetry, b *buffer, now func() time.Time) (*thinner, error) {
+	n := &thinner{telemetry: t, now: now, buffer: b, unmatched: len(rules), options: make(map[thinned][]metric.AddOption)}
 	settings := budget.Settings{}
 	for i := range rules {
 		n.rules = append(n.rules, rules[i].Name)
@@ -58,7 +59,6 @@ func newThinner(config *SamplingConfig, rules []policy.Rule, t *telemetry, b *bu
 				attribute.String("rule", rule), attribute.String("reason", reason)))}
 		}
 	}
-	c := config.Budget
 	if c == nil {
 		return n, nil
 	}
@@ -68,8 +68,11 @@ func newThinner(config *SamplingConfig, rules []policy.Rule, t *telemetry, b *bu
 	for i := range settings.Rules {
 		settings.Rules[i].Fixed = settings.Rules[i].First && c.MustKeep == "wins"
 	}
-	n.budget = budget.New(settings, now)
-	return n, t.observeBudget(n.budget, unit, rules)
+	n.budget = budget.New(settings, now())
+	if t == nil {
+		return n, nil
+	}
+	return n, t.observeBudget(n, unit, rules)
 }
 
 // thin lowers the decision's probability, decides again if that changed it,
@@ -108,7 +111,7 @@ func (n *thinner) thin(t *trace, d *policy.Decision, at time.Time) {
 // decided when it would have been.
 func (n *thinner) drain() {
 	if n.budget != nil {
-		n.budget.Drain(time.Now())
+		n.budget.Drain(n.now())
 	}
 }
 
@@ -129,6 +132,9 @@ func (n *thinner) lower(t *trace, d *policy.Decision, factor float64, reason str
 		return
 	}
 	d.Kept = false
+	if n.telemetry == nil {
+		return
+	}
 	options := n.options[thinned{d.Rule, reason}]
 	n.telemetry.ProcessorJourneyThinnedJourneys.Add(context.Background(), 1, options...)
 	n.telemetry.ProcessorJourneyThinnedSpans.Add(context.Background(), int64(t.facts.Spans), options...)
@@ -158,7 +164,7 @@ func (n *thinner) follows(v *released, logs bool) {
 	if !logs {
 		cost += n.price.span * float64(v.count)
 	}
-	n.budget.SpendFixed(time.Now(), cost)
+	n.budget.SpendFixed(n.now(), cost)
 }
 
 // sizeOfTraces is the size of a batch if bytes cost something.
@@ -193,7 +199,7 @@ func (n *thinner) left(size int, batch []*released) {
 }
 
 // observeBudget registers the budget's gauges.
-func (t *telemetry) observeBudget(b *budget.Budget, unit string, rules []policy.Rule) error {
+func (t *telemetry) observeBudget(n *thinner, unit string, rules []policy.Rule) error {
 	inUnit := metric.WithAttributeSet(attribute.NewSet(attribute.String("unit", unit)))
 	for _, number := range []struct {
 		register func(metric.Float64Callback) error
@@ -205,7 +211,7 @@ func (t *telemetry) observeBudget(b *budget.Budget, unit string, rules []policy.
 		{t.RegisterProcessorJourneyBudgetExceededCallback, func(s *budget.State) float64 { return s.Exceeded.Seconds() }},
 	} {
 		err := number.register(func(_ context.Context, o metric.Float64Observer) error {
-			s := b.State(time.Now())
+			s := n.budget.State(n.now())
 			o.Observe(number.value(&s), inUnit)
 			return nil
 		})
@@ -214,7 +220,7 @@ func (t *telemetry) observeBudget(b *budget.Budget, unit string, rules []policy.
 		}
 	}
 	return t.RegisterProcessorJourneyBudgetProbabilityCallback(func(_ context.Context, o metric.Float64Observer) error {
-		s := b.State(time.Now())
+		s := n.budget.State(n.now())
 		for i := range s.Factors {
 			name, keeps := policy.NoRuleName, 1.0
 			if i < len(rules) {

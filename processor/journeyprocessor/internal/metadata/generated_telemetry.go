@@ -61,6 +61,10 @@ type TelemetryBuilder struct {
 	ProcessorJourneyParkedTraces         metric.Int64Counter
 	ProcessorJourneyReleaseRetries       metric.Int64Counter
 	ProcessorJourneyRememberedDecisions  metric.Int64ObservableGauge
+	ProcessorJourneyShadowBytes          metric.Int64Counter
+	ProcessorJourneyShadowJourneys       metric.Int64Counter
+	ProcessorJourneyShadowMustKeepLost   metric.Int64Counter
+	ProcessorJourneyShadowSpans          metric.Int64Counter
 	ProcessorJourneyShapes               metric.Int64ObservableGauge
 	ProcessorJourneyShapesUntracked      metric.Int64ObservableCounter
 	ProcessorJourneySpanBytesKept        metric.Int64Counter
@@ -580,6 +584,30 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_journey_remembered_decisions",
 		metric.WithDescription("Decisions that are remembered for what comes late, beside the settings `decisions.kept` and `decisions.dropped`. Once it has reached three quarters of one, the oldest are forgotten. [Development]"),
 		metric.WithUnit("{decision}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyShadowBytes, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_shadow_bytes",
+		metric.WithDescription("Bytes of the spans in `processor_journey_shadow_spans`. [Development]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyShadowJourneys, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_shadow_journeys",
+		metric.WithDescription("Journeys decided, by what `sampling.shadow` would have done with them and the rule of it that matched. [Development]"),
+		metric.WithUnit("{journey}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyShadowMustKeepLost, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_shadow_must_keep_lost",
+		metric.WithDescription("Journeys that were kept by a rule that keeps 100 %, named by the attribute, and that `sampling.shadow` would have dropped. [Development]"),
+		metric.WithUnit("{journey}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorJourneyShadowSpans, err = builder.meter.Int64Counter(
+		"otelcol_processor_journey_shadow_spans",
+		metric.WithDescription("Spans that were there when their journey was decided, by what `sampling.shadow` would have done with it. [Development]"),
+		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorJourneyShapes, err = builder.meter.Int64ObservableGauge(

@@ -109,6 +109,10 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorJourneyLogRecordsRefused.Add(context.Background(), 1)
 	tb.ProcessorJourneyParkedTraces.Add(context.Background(), 1)
 	tb.ProcessorJourneyReleaseRetries.Add(context.Background(), 1)
+	tb.ProcessorJourneyShadowBytes.Add(context.Background(), 1)
+	tb.ProcessorJourneyShadowJourneys.Add(context.Background(), 1)
+	tb.ProcessorJourneyShadowMustKeepLost.Add(context.Background(), 1)
+	tb.ProcessorJourneyShadowSpans.Add(context.Background(), 1)
 	tb.ProcessorJourneySpanBytesKept.Add(context.Background(), 1)
 	tb.ProcessorJourneySpanBytesReceived.Add(context.Background(), 1)
 	tb.ProcessorJourneySpansDropped.Add(context.Background(), 1)
@@ -217,6 +221,18 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyRememberedDecisions(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyShadowBytes(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyShadowJourneys(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyShadowMustKeepLost(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorJourneyShadowSpans(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorJourneyShapes(t, testTel,
