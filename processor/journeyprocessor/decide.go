@@ -93,9 +93,7 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 		s.ledger.add(t, &d, early, now)
 		s.shadow.decide(t, &d, ending, now, e.dueAt(t, early, now))
 	}
-	if e.witness != nil {
-		e.witness(t, &d)
-	}
+	e.witness.tell(t, &d, firstDecision)
 	if !v.kept && s.hold(t) {
 		return
 	}

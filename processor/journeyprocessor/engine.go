@@ -63,7 +63,25 @@ type engine struct {
 type surroundings struct {
 	shardCount int
 	now        func() time.Time
-	witness    func(*trace, *policy.Decision) // of each decision, on its shard's goroutine; nil for none
+	witness    witness
+}
+
+// witness is told of each decision, on its shard's goroutine; nil for none.
+type witness func(*trace, *policy.Decision, revision)
+
+// revision says whether a decision is the first about its trace.
+type revision uint8
+
+const (
+	firstDecision revision = iota
+	broughtBack            // after a late error, all of the trace
+	lateAlone              // after a late error, what came late of it
+)
+
+func (w witness) tell(t *trace, d *policy.Decision, r revision) {
+	if w != nil {
+		w(t, d, r)
+	}
 }
 
 func newEngine(id component.ID, settings component.TelemetrySettings, config *Config) (*engine, error) {

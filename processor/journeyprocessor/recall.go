@@ -169,13 +169,13 @@ func (s *shard) upgrade(t *trace, held bool) bool {
 	v := &verdict{kept: true, journey: d.Journey, unweighted: true}
 	s.memory.Keep(t.id, remembrance(v))
 	s.ledger.revise(t, &d, now)
-	if e.witness != nil {
-		e.witness(t, &d)
-	}
 	e.telemetry.upgraded(context.Background(), held)
+	how := lateAlone
 	if held {
 		s.unhold(t)
+		how = broughtBack
 	}
+	e.witness.tell(t, &d, how)
 	s.send(t, v, &d)
 	return true
 }

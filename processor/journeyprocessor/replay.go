@@ -47,6 +47,10 @@ type ReplayDecision struct {
 	// spans have not come.
 	Spans, LogRecords   int
 	SpanBytes, LogBytes int64 // as OTLP, without their resources
+	// Revises says that the journey was dropped before and a late error has
+	// brought it back: all of it or, with LateAlone, what came late, because
+	// the rest was no longer held.
+	Revises, LateAlone bool
 }
 
 // ReplaySettings is what a replay is made of.
@@ -57,8 +61,7 @@ type ReplaySettings struct {
 	// Traces and Logs get what a collector would have sent on; batches are theirs.
 	Traces consumer.Traces
 	Logs   consumer.Logs
-	// Decided is told of each decision as it is made. A journey that was
-	// dropped is reported again if a late error brings it back.
+	// Decided is told of each decision as it is made.
 	Decided func(ReplayDecision)
 	// Begin is when the processor starts; of what comes first, usually.
 	Begin time.Time
@@ -68,7 +71,11 @@ type ReplaySettings struct {
 func NewReplay(s ReplaySettings) (*Replay, error) {
 	r := &Replay{now: s.Begin, ticked: s.Begin}
 	in := surroundings{shardCount: 1, now: func() time.Time { return r.now }}
-	in.witness = func(t *trace, d *policy.Decision) { s.Decided(newReplayDecision(t, d, r.now)) }
+	in.witness = func(t *trace, d *policy.Decision, how revision) {
+		decision := newReplayDecision(t, d, r.now)
+		decision.Revises, decision.LateAlone = how != firstDecision, how == lateAlone
+		s.Decided(decision)
+	}
 	e, err := newEngineIn(in, component.NewID(NewFactory().Type()), s.Telemetry, s.Config)
 	if err != nil {
 		return nil, fmt.Errorf("make a processor to replay with: %w", err)
@@ -159,7 +166,7 @@ func (r *Replay) Advance(to time.Time) {
 // skip passes over the ticks of a time in which nothing waits, which may be
 // years in a recording that was put together.
 func (r *Replay) skip(to time.Time) {
-	r.ticked = r.ticked.Add(to.Sub(r.ticked) / tick * tick)
+	r.ticked = r.ticked.Add(to.Sub(r.ticked).Truncate(tick))
 	r.shard.deadlines = deadline.New[*appointment](tick, r.ticked)
 	r.now = r.ticked
 	r.shard.onTick(r.now)

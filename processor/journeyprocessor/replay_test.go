@@ -76,7 +76,7 @@ func traffic(rnd *rand.Rand, at time.Duration, root span, spans []span) []brough
 
 // onGrid keeps arrivals away from ticks, so that it is known which comes first.
 func onGrid(d time.Duration) time.Duration {
-	return d/(40*time.Millisecond)*(40*time.Millisecond) + 13*time.Millisecond
+	return d.Truncate(40*time.Millisecond) + 13*time.Millisecond
 }
 
 // oneBatch is a span under an id whose randomness is neither high nor low.
@@ -118,7 +118,7 @@ func live(t *testing.T, config string, batches []brought) (all []string) {
 	inBubble(t, config, func(t *testing.T, h *harness) {
 		began := time.Now()
 		for _, b := range batches {
-			h.wait(began.Add(b.after).Sub(time.Now()))
+			h.wait(time.Until(began.Add(b.after)))
 			if b.traces != (ptrace.Traces{}) {
 				require.NoError(t, h.traces.ConsumeTraces(t.Context(), b.traces))
 			} else {
