@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/cost"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/report"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/volume"
 )
@@ -81,7 +82,7 @@ type settings struct {
 	collector               string
 	truth                   string
 	allLogs, keptLogs       string
-	prices                  volume.Prices
+	prices                  cost.Prices
 	format                  string
 	slow                    time.Duration
 	window                  time.Duration // of the cost; 0 means measured

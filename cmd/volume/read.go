@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/truth"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/jaeger"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/otlplog"
-	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/truth"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/volume"
 	"github.com/otelcol-journey/otelcol-journey/internal/stack/metrics"
 )
@@ -68,7 +68,7 @@ func read(ctx context.Context, s settings) (volume.Reading, error) {
 	return r, err
 }
 
-func readStore(ctx context.Context, client *http.Client, s settings, url, metricsURL string, t *volume.Truth) (*volume.Store, error) {
+func readStore(ctx context.Context, client *http.Client, s settings, url, metricsURL string, t *truth.Truth) (*volume.Store, error) {
 	store := &volume.Store{URL: url}
 	if metricsURL != "" {
 		snapshot, err := metrics.Fetch(ctx, client, metricsURL)
@@ -93,7 +93,7 @@ func readStore(ctx context.Context, client *http.Client, s settings, url, metric
 
 // readWindow is the time traces are read from. A truth tells when it began,
 // which saves asking for hours in which nothing was.
-func readWindow(s settings, t *volume.Truth, now time.Time) jaeger.Window {
+func readWindow(s settings, t *truth.Truth, now time.Time) jaeger.Window {
 	w := jaeger.Window{From: now.Add(-s.lookback), To: now.Add(margin)}
 	if t != nil {
 		if began := t.Started.Add(-margin); began.After(w.From) {
@@ -105,7 +105,7 @@ func readWindow(s settings, t *volume.Truth, now time.Time) jaeger.Window {
 
 // readMustKeep asks by id for the journeys that have to be kept and were not
 // among those found by time, so that a limit there cannot hide or fake a loss.
-func readMustKeep(ctx context.Context, api *jaeger.Client, traces map[string]volume.Trace, t *volume.Truth) error {
+func readMustKeep(ctx context.Context, api *jaeger.Client, traces map[string]volume.Trace, t *truth.Truth) error {
 	if t == nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/cost"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/volume"
 )
 
@@ -37,7 +38,7 @@ func table() volume.Table {
 		},
 		Classes: []volume.Class{{Name: "failed", Exist: 20, Stored: 20}, {Name: "slow", Exist: 10, Stored: 10}},
 		Window:  time.Minute, WindowSource: "as given",
-		Prices: volume.Prices{MillionSpans: 0.2, GiBLogs: 0.5},
+		Prices: cost.Prices{MillionSpans: 0.2, GiBLogs: 0.5},
 		Notes:  []string{"trace bytes are what the Jaegers gave Badger to write"},
 		Checks: []volume.Check{
 			{Kind: volume.Counters, Passed: true, Text: "spans the collector kept: 1600 = spans stored in the kept Jaeger: 1600"},
@@ -92,17 +93,7 @@ func TestUnknownFormat(t *testing.T) {
 	}
 }
 
-func TestNumbersForPeople(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -4321: "-4,321"} {
-		if got := grouped(n); got != want {
-			t.Errorf("%d is written %s, want %s", n, got, want)
-		}
-	}
-	for amount, want := range map[float64]string{0: "0.00", 5.256: "5.26", 999.994: "999.99", 465661: "465,661", -12.3: "-12.30"} {
-		if got := usd(amount); got != want {
-			t.Errorf("%f is written %s, want %s", amount, got, want)
-		}
-	}
+func TestSizesForPeople(t *testing.T) {
 	for pair, want := range map[volume.Pair]string{
 		{Received: 1023, Stored: 12, Known: true}:         "12 / 1023 B",
 		{Received: 1 << 20, Stored: 1 << 19, Known: true}: "0.5 / 1.0 MiB",

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/truth"
 )
 
 // judge holds a reading together with what is worked out of it once.
 type judge struct {
 	Reading
-	truth    map[string]TruthEntry // by trace id
-	names    map[string]string     // journey by root service and operation, from the kept side
+	truth    map[string]truth.Entry // by trace id
+	names    map[string]string      // journey by root service and operation, from the kept side
 	mustKeep []mustKeep
 }
 
@@ -23,7 +25,7 @@ type mustKeep struct {
 }
 
 func newJudge(r Reading) *judge {
-	j := &judge{Reading: r, truth: map[string]TruthEntry{}, names: map[string]string{}}
+	j := &judge{Reading: r, truth: map[string]truth.Entry{}, names: map[string]string{}}
 	if r.Truth != nil {
 		for _, e := range r.Truth.Entries {
 			j.truth[e.TraceID] = e
@@ -97,7 +99,7 @@ func (j *judge) findMustKeep() []mustKeep {
 
 // className tells why an ordinary journey must be kept all the same: for being
 // of its kind.
-func className(e TruthEntry) string {
+func className(e truth.Entry) string {
 	if e.Class == "ok" {
 		return e.Journey
 	}

@@ -3,7 +3,11 @@
 // a list of disagreements. It reads nothing and prints nothing.
 package volume
 
-import "time"
+import (
+	"time"
+
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/truth"
+)
 
 // Count is a number that may not be available.
 type Count struct {
@@ -70,22 +74,6 @@ type Volume struct{ Records, Bytes int64 }
 
 func (v Volume) plus(w Volume) Volume { return Volume{v.Records + w.Records, v.Bytes + w.Bytes} }
 
-// Truth is what the load generator knows about the journeys it set off.
-type Truth struct {
-	Started time.Time
-	Entries []TruthEntry
-}
-
-// TruthEntry is one journey of the truth.
-type TruthEntry struct {
-	TraceID  string
-	Journey  string
-	Class    string
-	Outcome  string
-	MustKeep bool
-	At       time.Time
-}
-
 // Reading is everything that was read. All or Collector may be nil, not both.
 type Reading struct {
 	All       *Store
@@ -93,7 +81,7 @@ type Reading struct {
 	Collector *Collector
 	AllLogs   *Logs
 	KeptLogs  *Logs
-	Truth     *Truth
+	Truth     *truth.Truth
 	// Slow is the root duration from which a journey counts as slow when no truth
 	// says so.
 	Slow time.Duration

@@ -6,6 +6,9 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/cost"
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/truth"
 )
 
 // Pair is one quantity on both sides.
@@ -56,7 +59,7 @@ type Table struct {
 	// Window is the time that was measured and WindowSource says how it is known.
 	Window       time.Duration
 	WindowSource string
-	Prices       Prices
+	Prices       cost.Prices
 	// Notes say what the figures leave out and where they come from.
 	Notes []string
 	// Checks are all comparisons of one source with another.
@@ -64,7 +67,7 @@ type Table struct {
 }
 
 // Judge makes the table of a reading.
-func Judge(r Reading, prices Prices) Table {
+func Judge(r Reading, prices cost.Prices) Table {
 	j := newJudge(r)
 	t := Table{Prices: prices}
 	t.Window, t.WindowSource = j.window()
@@ -74,13 +77,13 @@ func Judge(r Reading, prices Prices) Table {
 		row.Journey = name
 		row.SpanBytes = shareOut(t.Total.SpanBytes, row.Spans, t.Total.Spans)
 		row.SpanBytes.Known = row.SpanBytes.Known && row.Spans.Known
-		row.Cost = cost(*row, prices, t.Window)
+		row.Cost = monthly(*row, prices, t.Window)
 		t.Rows = append(t.Rows, *row)
 	}
 	slices.SortFunc(t.Rows, func(a, b Row) int {
 		return cmp.Or(cmp.Compare(b.Spans.Received, a.Spans.Received), cmp.Compare(a.Journey, b.Journey))
 	})
-	t.Total.Cost = cost(t.Total, prices, t.Window)
+	t.Total.Cost = monthly(t.Total, prices, t.Window)
 	t.Classes = j.classes()
 	t.Notes = j.notes(t)
 	t.Checks = j.checks()
@@ -104,10 +107,10 @@ func shareOut(bytes, spans, allSpans Pair) Pair {
 	}
 }
 
-func cost(row Row, prices Prices, window time.Duration) Money {
+func monthly(row Row, prices cost.Prices, window time.Duration) Money {
 	return Money{
-		Received: prices.Monthly(Amount{row.Spans.Received, row.SpanBytes.Received, row.LogBytes.Received}, window),
-		Stored:   prices.Monthly(Amount{row.Spans.Stored, row.SpanBytes.Stored, row.LogBytes.Stored}, window),
+		Received: prices.Monthly(cost.Amount{Spans: row.Spans.Received, SpanBytes: row.SpanBytes.Received, LogBytes: row.LogBytes.Received}, window),
+		Stored:   prices.Monthly(cost.Amount{Spans: row.Spans.Stored, SpanBytes: row.SpanBytes.Stored, LogBytes: row.LogBytes.Stored}, window),
 	}
 }
 
@@ -239,7 +242,7 @@ func (j *judge) window() (time.Duration, string) {
 		return j.Window, "as given"
 	}
 	if j.Truth != nil && len(j.Truth.Entries) > 0 {
-		last := slices.MaxFunc(j.Truth.Entries, func(a, b TruthEntry) int { return a.At.Compare(b.At) })
+		last := slices.MaxFunc(j.Truth.Entries, func(a, b truth.Entry) int { return a.At.Compare(b.At) })
 		return last.At.Sub(j.Truth.Started), "from the truth's start to its last journey"
 	}
 	if j.All == nil && j.Collector.Uptime > 0 {

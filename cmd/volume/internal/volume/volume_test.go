@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/cost"
+	"github.com/otelcol-journey/otelcol-journey/cmd/internal/truth"
 )
 
 var began = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
@@ -55,7 +58,7 @@ func reading() Reading {
 		},
 		AllLogs:  &Logs{File: "all.jsonl", ByTrace: map[string]Volume{"c1": {2, 200}, "c2": {1, 100}, "c3": {1, 100}, "o1": {1, 100}, "": {1, 50}}},
 		KeptLogs: &Logs{File: "kept.jsonl", ByTrace: map[string]Volume{"c1": {2, 200}, "c2": {1, 100}}},
-		Truth: &Truth{Started: began, Entries: []TruthEntry{
+		Truth: &truth.Truth{Started: began, Entries: []truth.Entry{
 			{TraceID: "c1", Journey: "checkout", Class: "failed", MustKeep: true, At: began.Add(time.Second)},
 			{TraceID: "c2", Journey: "checkout", Class: "ok", At: began.Add(2 * time.Second)},
 			{TraceID: "c3", Journey: "checkout", Class: "ok", At: began.Add(3 * time.Second)},
@@ -64,7 +67,7 @@ func reading() Reading {
 	}
 }
 
-var list = Prices{MillionSpans: 0.20, GiBLogs: 0.50}
+var list = cost.Prices{MillionSpans: 0.20, GiBLogs: 0.50}
 
 func rowOf(t *testing.T, table Table, journey string) Row {
 	t.Helper()
@@ -161,7 +164,7 @@ func TestDisagreementsAreFoundAndSaidWithNumbers(t *testing.T) {
 func TestALongListOfFaultsIsCounted(t *testing.T) {
 	r := reading()
 	for i := range 20 {
-		r.Truth.Entries = append(r.Truth.Entries, TruthEntry{TraceID: fmt.Sprint("x", i), Journey: "checkout", Class: "slow", MustKeep: true})
+		r.Truth.Entries = append(r.Truth.Entries, truth.Entry{TraceID: fmt.Sprint("x", i), Journey: "checkout", Class: "slow", MustKeep: true})
 	}
 	failed := Judge(r, list).Failed(Journeys)
 	if len(failed) != 1 || !strings.Contains(failed[0].Text, "20 of 21") || !strings.HasSuffix(failed[0].Text, "and 15 more") {

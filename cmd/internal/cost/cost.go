@@ -1,10 +1,11 @@
-package volume
+// Package cost says what telemetry costs a month at list prices.
+package cost
 
 import "time"
 
 const (
-	// month is the average one, 730 hours: a year of 365 days through 12.
-	month = 730 * time.Hour
+	// Month is the average one, 730 hours: a year of 365 days through 12.
+	Month = 730 * time.Hour
 
 	million = 1e6
 	gib     = 1 << 30
@@ -28,7 +29,7 @@ func (p Prices) Monthly(a Amount, window time.Duration) float64 {
 	if window <= 0 {
 		return 0
 	}
-	months := float64(month) / float64(window)
+	months := float64(Month) / float64(window)
 	return months * (float64(a.Spans)/million*p.MillionSpans +
 		float64(a.SpanBytes)/gib*p.GiBSpans +
 		float64(a.LogBytes)/gib*p.GiBLogs)

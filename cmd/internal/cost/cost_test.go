@@ -1,4 +1,4 @@
-package volume
+package cost
 
 import (
 	"math"
@@ -20,12 +20,12 @@ func TestMonthlyCost(t *testing.T) {
 		window time.Duration
 		want   float64
 	}{
-		{"1 TB of logs in a month", list, Amount{LogBytes: 1e12}, month, 465.66},
-		{"1 TiB of logs in a month", list, Amount{LogBytes: 1 << 40}, month, 512},
+		{"1 TB of logs in a month", list, Amount{LogBytes: 1e12}, Month, 465.66},
+		{"1 TiB of logs in a month", list, Amount{LogBytes: 1 << 40}, Month, 512},
 		{"10 spans a second for a minute", list, Amount{Spans: 600}, time.Minute, 5.256},
 		{"1 KiB of logs a second", list, Amount{LogBytes: 60 << 10}, time.Minute, 2628000. / (1 << 20) * 0.5},
-		{"both add up", list, Amount{Spans: 5e6, LogBytes: 10 << 30}, month, 1 + 5},
-		{"traces by bytes", Prices{GiBSpans: 0.30}, Amount{Spans: 9, SpanBytes: 100 << 30}, month, 30},
+		{"both add up", list, Amount{Spans: 5e6, LogBytes: 10 << 30}, Month, 1 + 5},
+		{"traces by bytes", Prices{GiBSpans: 0.30}, Amount{Spans: 9, SpanBytes: 100 << 30}, Month, 30},
 		{"nothing was measured", list, Amount{Spans: 600}, 0, 0},
 	}
 	for _, tt := range tests {

@@ -9,8 +9,6 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/volume"
 )
 
 // version is the only format there is.
@@ -24,7 +22,14 @@ type header struct {
 	Started time.Time `json:"started"`
 }
 
-type entry struct {
+// Truth is what the load generator knows about the journeys it set off.
+type Truth struct {
+	Started time.Time
+	Entries []Entry
+}
+
+// Entry is one journey of the truth.
+type Entry struct {
 	TraceID  string    `json:"trace_id"`
 	Journey  string    `json:"journey"`
 	Class    string    `json:"class"`
@@ -34,7 +39,7 @@ type entry struct {
 }
 
 // ReadFile reads a truth file.
-func ReadFile(path string) (*volume.Truth, error) {
+func ReadFile(path string) (*Truth, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read truth: %w", err)
@@ -49,10 +54,10 @@ func ReadFile(path string) (*volume.Truth, error) {
 
 // Read reads a truth. A line that cannot be read is an error: a journey left
 // out would be a journey not checked.
-func Read(r io.Reader) (*volume.Truth, error) {
+func Read(r io.Reader) (*Truth, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
-	var t volume.Truth
+	var t Truth
 	for number := 1; lines.Scan(); number++ {
 		if number == 1 {
 			var h header
@@ -62,14 +67,14 @@ func Read(r io.Reader) (*volume.Truth, error) {
 			t.Started = h.Started
 			continue
 		}
-		var e entry
+		var e Entry
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		if e.TraceID == "" || e.Journey == "" {
 			return nil, fmt.Errorf("line %d: trace_id and journey must be set, got %q", number, lines.Text())
 		}
-		t.Entries = append(t.Entries, volume.TruthEntry(e))
+		t.Entries = append(t.Entries, e)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
