@@ -100,27 +100,26 @@ func newReplayDecision(t *trace, d *policy.Decision, now time.Time) ReplayDecisi
 }
 
 // ConsumeTraces lets time pass until at and takes a batch in, as the
-// processor's does. An earlier time than the one before counts as that.
-func (r *Replay) ConsumeTraces(at time.Time, td ptrace.Traces) error {
-	return r.consume(at, func() error { return r.engine.ConsumeTraces(context.Background(), td) })
+// processor's does. An earlier time than the one before counts as that. It
+// only reads td. A batch that is refused is counted by the metrics.
+func (r *Replay) ConsumeTraces(at time.Time, td ptrace.Traces) {
+	r.consume(at, func() error { return r.engine.ConsumeTraces(context.Background(), td) })
 }
 
 // ConsumeLogs is ConsumeTraces for log records.
-func (r *Replay) ConsumeLogs(at time.Time, ld plog.Logs) error {
-	return r.consume(at, func() error { return r.engine.ConsumeLogs(context.Background(), ld) })
+func (r *Replay) ConsumeLogs(at time.Time, ld plog.Logs) {
+	r.consume(at, func() error { return r.engine.ConsumeLogs(context.Background(), ld) })
 }
 
 // consume brings a batch in. One that is refused for want of memory is offered
 // once more when the shard has made room, as a sender does.
-func (r *Replay) consume(at time.Time, batch func() error) error {
+func (r *Replay) consume(at time.Time, batch func() error) {
 	r.Advance(at)
-	err := batch()
-	if errors.Is(err, errFull) {
+	if err := batch(); errors.Is(err, errFull) {
 		r.settle()
-		err = batch()
+		_ = batch() // counted
 	}
 	r.settle()
-	return err
 }
 
 // settle does what the shard's goroutine and those of the releases do until
