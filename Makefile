@@ -81,6 +81,9 @@ bin/volume: $(PROGRAM_SOURCES) ## the program that compares received and stored 
 bin/tailconvert: $(PROGRAM_SOURCES) $(COMPONENT_SOURCES) ## the program that turns tail_sampling's configuration into journey's
 	@echo "build $@"
 	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/tailconvert
+bin/plan: $(PROGRAM_SOURCES) $(COMPONENT_SOURCES) ## the program that says what a sampling would keep of a recording
+	@echo "build $@"
+	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/plan
 bin/demo: $(PROGRAM_SOURCES)
 	@echo "build $@"
 	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/demo

@@ -98,6 +98,8 @@ const (
 	truthFile    = "truth.jsonl"
 	keptLogsFile = "kept-logs.jsonl"
 	allLogsFile  = "all-logs.jsonl"
+	// recordingFile is everything that came in, for bin/plan.
+	recordingFile = "recording.otlp"
 )
 
 func (a *assembly) collectorPart(s *settings, dir string) *part {
@@ -108,7 +110,7 @@ func (a *assembly) collectorPart(s *settings, dir string) *part {
 		}
 		return started(stack.StartCollector(ctx, stack.CollectorSpec{
 			Path:    s.bin("otelcol-journey"),
-			Configs: []string{s.path("otelcol-config.yaml"), s.path("deploy", "compare.yaml")},
+			Configs: []string{s.path("otelcol-config.yaml"), s.path("deploy", "compare.yaml"), s.path("deploy", "record.yaml")},
 			Env:     env, Dir: dir, LogFile: filepath.Join(dir, "collector.log"),
 		}))
 	}}
@@ -133,6 +135,7 @@ func collectorEnvironment(s *settings, dir, brokerURL string) (map[string]string
 		"JAEGER_OTLP_ENDPOINT":     s.address("DEMO_JAEGER_OTLP_PORT"),
 		"JAEGER_ALL_OTLP_ENDPOINT": s.address("DEMO_JAEGER_ALL_OTLP_PORT"),
 		"KEPT_LOGS_FILE":           filepath.Join(dir, keptLogsFile),
+		"RECORDING_FILE":           filepath.Join(dir, recordingFile),
 		"ALL_LOGS_FILE":            filepath.Join(dir, allLogsFile),
 	}, nil
 }

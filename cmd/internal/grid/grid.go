@@ -71,20 +71,21 @@ func Aligned(lines [][]string, names int) string {
 	}
 	var b strings.Builder
 	for n, line := range lines {
+		var row strings.Builder
 		if n == 1 || n == len(lines)-1 {
 			b.WriteString(strings.Repeat("-", total) + "\n")
 		}
 		for i, cell := range line {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 			if i > 0 {
-				b.WriteString("  ")
+				row.WriteString("  ")
 			}
 			if i < names {
 				cell, pad = pad, cell
 			}
-			b.WriteString(pad + cell)
+			row.WriteString(pad + cell)
 		}
-		b.WriteString("\n")
+		b.WriteString(strings.TrimRight(row.String(), " ") + "\n")
 	}
 	return b.String()
 }

@@ -57,18 +57,15 @@ func resolve(ctx context.Context, files []string) (*confmap.Conf, error) {
 func processorOf(conf *confmap.Conf, id string) (*confmap.Conf, error) {
 	block := conf
 	if conf.IsSet("processors") {
+		if ids := journeys(conf); len(ids) > 0 {
+			return nil, fmt.Errorf("%s stands beside processors: lay a whole configuration over a whole one", listed(ids))
+		}
 		var err error
 		if block, err = conf.Sub("processors"); err != nil {
 			return nil, err
 		}
 	}
-	var ids []string
-	for key := range block.ToStringMap() {
-		if key == componentType || strings.HasPrefix(key, componentType+"/") {
-			ids = append(ids, key)
-		}
-	}
-	slices.Sort(ids)
+	ids := journeys(block)
 	switch {
 	case len(ids) == 0 && !conf.IsSet("processors") && id == "":
 		return conf, nil // the settings alone
@@ -82,6 +79,18 @@ func processorOf(conf *confmap.Conf, id string) (*confmap.Conf, error) {
 		return nil, fmt.Errorf("there are several journey processors (%s): say which", listed(ids))
 	}
 	return block.Sub(ids[0])
+}
+
+// journeys are the ids of journey processors in a block.
+func journeys(block *confmap.Conf) []string {
+	var ids []string
+	for key := range block.ToStringMap() {
+		if key == componentType || strings.HasPrefix(key, componentType+"/") {
+			ids = append(ids, key)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func listed(ids []string) string {

@@ -1,3 +1,8 @@
+// Package plan replays a recording through one or two configurations of the
+// journey processor and adds up what they would keep. Each side has its own
+// processor on its own goroutine; both get the same batches, which they only
+// read; what they decide meets in a ledger, by trace. What is remembered of
+// traces is bounded, so recordings may be larger than memory.
 package plan
 
 import (

@@ -63,7 +63,7 @@ func Run(ctx context.Context, s Settings) (*Result, error) {
 	for _, side := range p.sides {
 		side.stop()
 	}
-	if err = errors.Join(err, p.ledger.failure); err != nil {
+	if err := errors.Join(err, p.ledger.failure); err != nil {
 		return nil, err
 	}
 	return p.result, p.sum()
