@@ -129,5 +129,8 @@ func compare(ctx context.Context, t *terminal, s *settings, dir string) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("compare what was received and stored: %w", err)
 	}
+	t.line("\nThe same as a page with plots: file://%s", s.path(dir, reportFile))
+	t.line("What another sampling would have kept of this (docs/plan.md):\n  %s",
+		commandLine("make bin/plan && bin/plan", []string{"-config", "otelcol-config.yaml", "-truth", filepath.Join(dir, truthFile), filepath.Join(dir, recordingFile)}))
 	return nil
 }

@@ -139,6 +139,7 @@ func volumeArguments(s *settings, dir string) []string {
 		"-collector", s.url("METRICS_PORT", "metrics"),
 		"-truth", dir + "/" + truthFile,
 		"-kept-logs", dir + "/" + keptLogsFile, "-all-logs", dir + "/" + allLogsFile,
+		"-html", dir + "/" + reportFile,
 	}
 }
 

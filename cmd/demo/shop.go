@@ -100,6 +100,8 @@ const (
 	allLogsFile  = "all-logs.jsonl"
 	// recordingFile is everything that came in, for bin/plan.
 	recordingFile = "recording.otlp"
+	// reportFile is the comparison as a page with plots.
+	reportFile = "report.html"
 )
 
 func (a *assembly) collectorPart(s *settings, dir string) *part {

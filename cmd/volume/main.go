@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/cmd/internal/cost"
+	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/page"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/report"
 	"github.com/otelcol-journey/otelcol-journey/cmd/volume/internal/volume"
 )
@@ -57,7 +58,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "volume:", err)
 		return exitRead
 	}
+	if s.html != "" {
+		if err := writePage(s.html, table); err != nil {
+			fmt.Fprintln(stderr, "volume:", err)
+			return exitRead
+		}
+	}
 	return verdict(table, stderr)
+}
+
+// writePage writes the same as a page with plots.
+func writePage(path string, t volume.Table) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(page.Write(f, t, time.Now()), f.Close())
 }
 
 // verdict repeats what went wrong on stderr, where a script's log shows it.
@@ -84,6 +100,7 @@ type settings struct {
 	allLogs, keptLogs       string
 	prices                  cost.Prices
 	format                  string
+	html                    string
 	slow                    time.Duration
 	window                  time.Duration // of the cost; 0 means measured
 	lookback                time.Duration
@@ -106,6 +123,7 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	flags.Float64Var(&s.prices.GiBLogs, "log-price", 0.50, "`USD` per GiB of logs")
 	flags.Float64Var(&s.prices.GiBSpans, "span-bytes-price", 0, "`USD` per GiB of traces")
 	flags.StringVar(&s.format, "format", "table", strings.Join(report.Formats, ", "))
+	flags.StringVar(&s.html, "html", "", "`FILE` to write the same to as a page with plots")
 	flags.DurationVar(&s.slow, "slow", time.Second, "without -truth: a root span above this makes a journey slow")
 	flags.DurationVar(&s.window, "window", 0, "time the figures stand for; 0: as measured")
 	flags.DurationVar(&s.lookback, "lookback", 24*time.Hour, "how far back to read traces")

@@ -109,18 +109,23 @@ func Markdown(lines [][]string, names int) string {
 // maxName is how many characters of a name are shown.
 const maxName = 80
 
-// Name is a name as it may be shown: names come from spans and so from
-// anybody. What would move a terminal's cursor or turn its writing around is
-// left out, and what is long is cut.
+// Name is a name as it may be shown, cut if it is long.
 func Name(name string) string {
-	shown := strings.Map(func(r rune) rune {
-		if !unicode.IsGraphic(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(name, ""))
+	shown := Clean(name)
 	if runes := []rune(shown); len(runes) > maxName {
 		return string(runes[:maxName-1]) + "…"
 	}
 	return shown
+}
+
+// Clean is a text as it may be shown: names come from spans and so from
+// anybody. What would move a terminal's cursor or turn its writing around is
+// left out.
+func Clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
 }

@@ -22,9 +22,9 @@ func Write(w io.Writer, format string, t volume.Table) error {
 	case "json":
 		return writeJSON(w, t)
 	case "markdown":
-		text = grid.Markdown(cellsOf(t), 1) + "\n" + remarks(t, "- ")
+		text = grid.Markdown(Cells(t), 1) + "\n" + remarks(t, "- ")
 	case "table":
-		text = grid.Aligned(cellsOf(t), 1) + "\n" + remarks(t, "  ")
+		text = grid.Aligned(Cells(t), 1) + "\n" + remarks(t, "  ")
 	default:
 		return fmt.Errorf("format must be one of %s, got %q", strings.Join(Formats, ", "), format)
 	}
@@ -37,8 +37,8 @@ var head = []string{
 	"log records", "log bytes", "USD a month", "saved",
 }
 
-// cellsOf is the table's cells: head, rows, total.
-func cellsOf(t volume.Table) [][]string {
+// Cells is the table's cells: head, rows, total.
+func Cells(t volume.Table) [][]string {
 	lines := [][]string{head}
 	for _, row := range t.Rows {
 		lines = append(lines, cells(row, t.Window > 0))
@@ -94,7 +94,7 @@ func remarks(t volume.Table, bullet string) string {
 	}
 	if t.Window > 0 {
 		line("a month is 730 hours of what was measured in %s (%s)", t.Window.Round(100*time.Millisecond), t.WindowSource)
-		line("prices in USD: %s", prices(t.Prices))
+		line("prices in USD: %s", Prices(t.Prices))
 	}
 	for _, note := range t.Notes {
 		line("%s", note)
@@ -109,7 +109,8 @@ func remarks(t volume.Table, bullet string) string {
 	return b.String()
 }
 
-func prices(p cost.Prices) string {
+// Prices puts prices into words.
+func Prices(p cost.Prices) string {
 	text := fmt.Sprintf("%.2f a million spans, %.2f a GiB of logs", p.MillionSpans, p.GiBLogs)
 	if p.GiBSpans > 0 {
 		text += fmt.Sprintf(", %.2f a GiB of traces", p.GiBSpans)

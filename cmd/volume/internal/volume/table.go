@@ -56,6 +56,10 @@ type Table struct {
 	Rows    []Row // by spans received, most first
 	Total   Row
 	Classes []Class // from the truth; empty without one
+	// Moments and Bands are the journeys over time and by duration; none (nil)
+	// if not every trace was read.
+	Moments []Moment
+	Bands   []Band
 	// Window is the time that was measured and WindowSource says how it is known.
 	Window       time.Duration
 	WindowSource string
@@ -85,6 +89,7 @@ func Judge(r Reading, prices cost.Prices) Table {
 	})
 	t.Total.Cost = monthly(t.Total, prices, t.Window)
 	t.Classes = j.classes()
+	t.Moments, t.Bands = j.moments(), j.bands()
 	t.Notes = j.notes(t)
 	t.Checks = j.checks()
 	return t

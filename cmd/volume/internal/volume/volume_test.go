@@ -246,3 +246,28 @@ func TestPendingSpansAreSaid(t *testing.T) {
 		t.Errorf("notes: %s", notes)
 	}
 }
+
+func TestEveryJourneyIsInOneMomentAndOneBand(t *testing.T) {
+	r := reading()
+	slow := received(get, 3)
+	slow.Duration, slow.Start = 20*time.Second, began.Add(time.Minute)
+	r.All.Traces["o2"] = slow
+	table := Judge(r, list)
+	var overTime, byDuration Pair
+	for _, m := range table.Moments {
+		add(&overTime, m.Journeys)
+	}
+	for _, b := range table.Bands {
+		add(&byDuration, b.Journeys)
+	}
+	wantPair(t, "over time", overTime, 5, 2)
+	wantPair(t, "by duration", byDuration, 5, 2)
+	wantPair(t, "first moment", table.Moments[0].Journeys, 4, 2)
+	wantPair(t, "last moment", table.Moments[len(table.Moments)-1].Journeys, 1, 0)
+	wantPair(t, "at most 5 ms", table.Bands[0].Journeys, 4, 2)
+	wantPair(t, "longer than any band", table.Bands[len(table.Bands)-1].Journeys, 1, 0)
+	r.All = nil
+	if table := Judge(r, list); table.Moments != nil || table.Bands != nil {
+		t.Error("not every trace was read, but they are told apart")
+	}
+}
