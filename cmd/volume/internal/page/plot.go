@@ -237,13 +237,13 @@ func momentsPlot(all []volume.Moment) plot {
 // bandsPlot shows shares, because there are few long journeys and they are what
 // it is about.
 func bandsPlot(all []volume.Band) plot {
-	p := columns("Journeys by duration", "of the root span: share that is stored, and how many there are")
+	p := columns("Journeys by duration", "share stored of those whose root span took up to so long, and how many there are")
 	for i, b := range all {
-		name := "longer"
+		name, tip := "longer", "longer"
 		if b.UpTo > 0 {
-			name = "≤" + short(b.UpTo)
+			name, tip = short(b.UpTo), "up to "+short(b.UpTo)
 		}
-		text := fmt.Sprintf("%s: %s of %s stored", name, grid.Count(b.Journeys.Stored), grid.Count(b.Journeys.Received))
+		text := fmt.Sprintf("%s: %s of %s stored", tip, grid.Count(b.Journeys.Stored), grid.Count(b.Journeys.Received))
 		exist := 0.0
 		if b.Journeys.Received > 0 {
 			exist = 1
