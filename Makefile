@@ -150,7 +150,7 @@ fuzz-short: ## every fuzz target of the components for FUZZ_TIME (10s)
 	sed 's|^\(.*\)/[^/]*_test.go:[0-9]*:func \(Fuzz[A-Za-z0-9_]*\).*|\1 \2|' | sort -u | \
 	while read -r dir name; do go test "./$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 5x || exit 1; done
 
-e2e: build bin/jaeger bin/shop bin/volume ## end to end: real RabbitMQ, real Jaeger, the real binary
+e2e: build bin/jaeger bin/shop bin/volume bin/plan ## end to end: real RabbitMQ, real Jaeger, the real binary
 	@go test -C test -count=1 -timeout 15m ./e2e/...
 
 check-config: build ## the binary validates otelcol-config.yaml

@@ -72,7 +72,7 @@ func prepare() error {
 	}
 	world.root = root
 	var missing []string
-	for _, name := range []string{"otelcol-journey", "jaeger", "gateway", "checkout", "stock", "orders", "users", "mailer", "shopper"} {
+	for _, name := range []string{"otelcol-journey", "jaeger", "gateway", "checkout", "stock", "orders", "users", "mailer", "shopper", "plan"} {
 		if _, err := os.Stat(program(name)); err != nil {
 			missing = append(missing, name)
 		}

@@ -30,6 +30,7 @@ func TestEveryJourneyOfTheShopThatHasToBeKeptIsInJaegerWhole(t *testing.T) {
 	}
 	p := newParts(t, vhost)
 	everything := p.storeEverythingElsewhere(t)
+	recording := p.record(t)
 	p.startCollector(t)
 	journeys := p.startShop(t).startShopper(t, "shopper", shopTime, nil).asPlanned(t)
 
@@ -51,6 +52,7 @@ func TestEveryJourneyOfTheShopThatHasToBeKeptIsInJaegerWhole(t *testing.T) {
 		t.Run(j.Journey+"/"+j.Class+"/"+j.TraceID, func(t *testing.T) { p.requireAsInTruth(t, j, everything) })
 		classes[j.Journey+"/"+j.Class]++
 	}
+	t.Run("as planned", func(t *testing.T) { p.requireAsPlanned(t, recording, settled, journeys) })
 	t.Logf("%d spans received, %d kept, of %v", settled.received, settled.kept, classes)
 	require.Len(t, classes, 7+2+1+1, "classes of checkout, order history, restock and gift card: %v", classes)
 }
