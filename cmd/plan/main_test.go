@@ -144,7 +144,7 @@ func spansOnly(all []batch) []batch {
 }
 
 func TestThePlanIsWhatTheCollectorDoes(t *testing.T) {
-	s := shop(1, 1500, 2*time.Minute)
+	s := shop(1, 800, time.Minute)
 	s.batches = spansOnly(s.batches)
 	decisions := write(t, nil)
 	text, _ := planned(t, exitOK, "-format", "json", "-decisions", decisions,
@@ -156,7 +156,7 @@ func TestThePlanIsWhatTheCollectorDoes(t *testing.T) {
 	}{{"current.yaml", d.With.Total.Kept.Journeys}, {"thrifty.yaml", d.Against.Total.Kept.Journeys}} {
 		want := live(t, "testdata/"+side.name, s.batches)
 		got := decided(t, decisions)[side.name]
-		require.Len(t, got, 1500)
+		require.Len(t, got, 800)
 		maps.DeleteFunc(got, func(_ string, kept bool) bool { return !kept })
 		require.Greater(t, len(want), 50)
 		require.Equal(t, want, got, side.name)

@@ -196,6 +196,8 @@ func (c *shadowCounts) flush() {
 	clear(c.counted)
 }
 
+var _ journey.Shadower = (*engine)(nil)
+
 // Shadow is what sampling::shadow would have kept until now, beside what was
 // kept; false without a shadow. Any goroutine may ask.
 func (e *engine) Shadow() (journey.Shadow, bool) {

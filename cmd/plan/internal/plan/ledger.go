@@ -35,6 +35,7 @@ type ledger struct {
 	open     map[pcommon.TraceID]*joined
 	finished map[pcommon.TraceID]*joined
 	order    []pcommon.TraceID
+	most     int // of finished
 	failure  error
 	each     func(side int, d *journeyprocessor.ReplayDecision) error // nil for none
 }
@@ -53,7 +54,7 @@ type joined struct {
 
 func newLedger(sides int, truth map[pcommon.TraceID]bool) *ledger {
 	l := &ledger{
-		changes: make(map[string]*Change), truth: truth,
+		changes: make(map[string]*Change), truth: truth, most: remembered,
 		open: make(map[pcommon.TraceID]*joined), finished: make(map[pcommon.TraceID]*joined),
 	}
 	for range sides {
@@ -107,7 +108,7 @@ func (l *ledger) finish(id pcommon.TraceID, j *joined) {
 		l.order = append(l.order, id)
 	}
 	l.finished[id] = j
-	if len(l.order) > remembered {
+	if len(l.order) > l.most {
 		delete(l.finished, l.order[0])
 		l.order = l.order[1:]
 	}

@@ -133,13 +133,14 @@ func TestWhatComesLateAloneIsAddedToWhatIsGone(t *testing.T) {
 
 func TestMemoryOfALongRecordingIsBounded(t *testing.T) {
 	l := newLedger(2, nil)
-	for n := range 2 * remembered {
+	l.most = 1000
+	for n := range 2 * maxRows {
 		d := journeyprocessor.ReplayDecision{TraceID: traceID(n), Journey: fmt.Sprint(n), Rule: "rest", Outcome: "ok", Spans: 1}
 		l.decided(0, d)
 		l.decided(1, d)
 	}
 	require.Empty(t, l.open)
-	require.LessOrEqual(t, len(l.finished), remembered)
+	require.LessOrEqual(t, len(l.finished), l.most)
 	require.LessOrEqual(t, len(l.sides[0].rows), maxRows+1)
 	require.LessOrEqual(t, len(l.changes), maxRows+1)
 	late := journeyprocessor.ReplayDecision{TraceID: traceID(0), Rule: "failed", Outcome: "error", Spans: 1, Kept: true, Revises: true}
