@@ -29,7 +29,7 @@ LDFLAGS := -s -w
 MODULES := $(patsubst %/go.mod,%,$(wildcard ./go.mod demo-services/go.mod bench/go.mod test/go.mod))
 COMPONENT_DIRS := $(wildcard receiver processor extension connector internal)
 COMPONENT_SOURCES := $(shell find $(COMPONENT_DIRS) -path internal/tools -prune -o -path internal/stack -prune \
-	-o -path internal/tailconvert -prune -o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
+	-o -path internal/tailconvert -prune -o -path internal/recording -prune -o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
 PROGRAM_SOURCES := go.mod $(shell find cmd internal -path internal/tools -prune -o -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name '*.md' -print)
 SHOP_SOURCES := $(shell find demo-services -type f \( -name "*.go" -o -name "go.*" \) ! -name "*_test.go" 2>/dev/null)
 
