@@ -33,8 +33,12 @@ type intake struct {
 	unsettled int
 	lastTag   uint64
 	handled   int64 // deliveries settled
-	// drainedAt is when nothing was waiting here: no unsettled delivery can have come before.
-	drainedAt time.Time
+	hold      hold
+	// giveBack returns all unsettled deliveries to the queue. It is called by another goroutine when
+	// they have been held for too long and the pipeline does not even return.
+	giveBack func()
+	// onSettled is called after each batch.
+	onSettled func()
 }
 
 // pipeline is what every intake uses: where events come from and where spans go. It outlives
@@ -70,7 +74,9 @@ func newIntake(shared *pipeline, acker amqp.Acknowledger, ackEvery int) *intake 
 		acker:     acker,
 		ackEvery:  ackEvery,
 		events:    make([]event, 0, ackEvery),
-		drainedAt: time.Now(),
+		hold:      newHold(time.Now(), ackEvery),
+		giveBack:  func() {},
+		onSettled: func() {},
 	}
 }
 
@@ -97,7 +103,9 @@ func (in *intake) settle() error {
 	if in.unsettled == 0 {
 		return nil
 	}
-	switch err := in.offer(); {
+	in.shared.telemetry.heard(time.Now())
+	late, err := in.offerInTime()
+	switch {
 	case errors.Is(err, errRefused):
 		in.shared.telemetry.rejected += int64(len(in.events))
 	case err != nil:
@@ -105,25 +113,52 @@ func (in *intake) settle() error {
 	default:
 		in.shared.telemetry.built(in.events)
 	}
+	if late { // the deliveries have gone back, and come again
+		in.shared.report(in.unsettled)
+		return errHeldTooLong
+	}
 	if err := in.acker.Ack(in.lastTag, true); err != nil {
 		return fmt.Errorf("acknowledge %d deliveries: %w", in.unsettled, err)
 	}
 	in.handled += int64(in.unsettled)
 	in.shared.report(in.unsettled)
+	in.hold.settled(time.Now(), in.lastTag)
+	in.onSettled()
 	clear(in.events) // let go of their strings
 	in.events, in.unsettled = in.events[:0], 0
 	return nil
 }
 
+// offerInTime offers the spans, and gives their deliveries back when max_hold is over, even if the
+// pipeline does not return: late is true then.
+func (in *intake) offerInTime() (late bool, err error) {
+	if len(in.events) == 0 {
+		return false, nil
+	}
+	deadline := in.hold.since.Add(in.shared.maxHold)
+	ctx, cancel := context.WithDeadline(in.shared.aborted, deadline)
+	defer cancel()
+	if ctx.Err() != nil && in.shared.aborted.Err() == nil {
+		return false, errHeldTooLong
+	}
+	gaveBack := make(chan struct{})
+	timer := time.AfterFunc(time.Until(deadline), func() {
+		in.giveBack()
+		close(gaveBack)
+	})
+	err = in.offer(ctx)
+	if late = !timer.Stop(); late {
+		<-gaveBack
+	}
+	return late, err
+}
+
 // offer hands the spans over until the pipeline has given a final answer, or there is no more time.
 // The spans are built anew for each attempt, because the pipeline may have changed or emptied them.
-func (in *intake) offer() error {
-	if len(in.events) == 0 {
-		return nil
-	}
+func (in *intake) offer(ctx context.Context) error {
 	p := in.shared
 	wait := newBackoff(p.retry)
-	ctx := p.obs.StartTracesOp(p.aborted)
+	ctx = p.obs.StartTracesOp(ctx)
 	for {
 		err := p.next.ConsumeTraces(ctx, p.builder.build(in.events))
 		final := finalAnswer(err)
@@ -148,7 +183,7 @@ func finalAnswer(err error) error {
 
 // pause waits before the next attempt, unless there is none.
 func (in *intake) pause(d time.Duration) error {
-	if time.Since(in.drainedAt)+d > in.shared.maxHold {
+	if time.Since(in.hold.since)+d > in.shared.maxHold {
 		return errHeldTooLong
 	}
 	if !sleep(in.shared.stopping, d) {

@@ -17,18 +17,22 @@ type epoch struct {
 	endpoint endpoint
 	caution  caution // how to read; a reading that went well lowers it
 	handled  int64   // deliveries settled
+	quiet    silence
+	// unwell is set while the component's status is that of an error, to be taken back once the
+	// pipeline has taken a batch.
+	unwell bool
 }
 
 // run returns why the epoch ended; nil only after an orderly stop.
 func (e *epoch) run() error {
-	s, err := dial(e.pipeline.stopping, &e.cfg.Connection, e.endpoint)
+	s, err := dialOver(e.pipeline.stopping, &e.cfg.Connection, e.endpoint, e.open)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	defer e.countOversized(s)
 	// A shutdown that has run out of time does not wait for the broker's answers.
-	defer context.AfterFunc(e.pipeline.aborted, func() { _ = s.wire.Close() })()
+	defer context.AfterFunc(e.pipeline.aborted, s.cut)()
 	queue, err := s.declare(e.cfg.Queue, e.pipeline.source.bindings())
 	if err != nil {
 		return err
@@ -38,22 +42,55 @@ func (e *epoch) run() error {
 			return err
 		}
 	}
-	quiet := silence{since: time.Now()}
+	g := &gauge{session: s, queue: queue, maxLength: e.cfg.Queue.MaxLength, telemetry: e.pipeline.telemetry, logger: e.logger}
+	g.start(depthInterval)
+	defer g.close()
+	e.quiet = silence{since: time.Now()}
 	if e.pipeline.source.always() {
-		quiet.limit = e.silenceLimit()
+		e.quiet.limit = e.silenceLimit()
 	}
+	return e.readOn(s, queue, g.depths)
+}
+
+// readOn reads, with one subscription after the other, as long as the connection is good. An
+// exclusive queue ends with its connection, so what a new channel can cure is cured with one.
+func (e *epoch) readOn(s *session, queue string, depths <-chan int) error {
+	wait := newBackoff(e.cfg.Reconnect)
 	for {
-		err := e.read(s, queue, &quiet)
+		before := e.handled
+		err := e.read(s, queue, depths)
 		switch {
 		case errors.Is(err, errHeldTooLong):
-			e.pipeline.telemetry.ReceiverAmqpTraceRequeued.Add(context.Background(), 1)
-			e.logger.Warn("messages go back to the queue", zap.Error(err), zap.String("queue", queue))
+			e.gaveBack(err, queue)
 		case errors.Is(err, errResubscribe):
 			e.caution = readNormally
+		case errors.Is(err, errChannelClosed):
+			if e.handled > before {
+				wait.Reset()
+			}
+			e.lost(err, wait.NextBackOff())
 		default:
 			return err
 		}
 	}
+}
+
+// gaveBack reports that the pipeline has refused for so long that everything went back to the queue.
+func (e *epoch) gaveBack(err error, queue string) {
+	e.pipeline.telemetry.ReceiverAmqpTraceRequeued.Add(context.Background(), 1)
+	e.logger.Warn("messages go back to the queue", zap.Error(err), zap.String("queue", queue))
+	componentstatus.ReportStatus(e.host, statusOf(err, e.endpoint))
+	e.unwell = true
+}
+
+// lost reports the end of a channel and waits before the next one. A stop ends the wait; the next
+// reading then finds it.
+func (e *epoch) lost(err error, pause time.Duration) {
+	e.pipeline.telemetry.ReceiverAmqpTraceConnected.Record(context.Background(), 0)
+	e.pipeline.telemetry.reconnect(context.Background(), reconnectReason(err))
+	e.logger.Warn("reading goes on with a new channel", zap.Error(err), zap.Stringer("endpoint", e.endpoint), zap.Duration("again_in", pause))
+	componentstatus.ReportStatus(e.host, statusOf(err, e.endpoint))
+	sleep(e.pipeline.stopping, pause)
 }
 
 func (e *epoch) silenceLimit() time.Duration {
@@ -64,7 +101,7 @@ func (e *epoch) silenceLimit() time.Duration {
 }
 
 // read is one subscription from its beginning to its end. What it leaves unsettled goes back to the queue.
-func (e *epoch) read(s *session, queue string, quiet *silence) error {
+func (e *epoch) read(s *session, queue string, depths <-chan int) error {
 	prefetch, ackEvery := e.cfg.Consumer.Prefetch, e.cfg.Consumer.AckEvery
 	if e.caution != readNormally {
 		prefetch, ackEvery = 1, 1
@@ -73,19 +110,21 @@ func (e *epoch) read(s *session, queue string, quiet *silence) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sub.channel.Close() }() // fails if the channel has gone already
+	defer sub.close()
 	e.nowReading(queue)
 	r := &reading{
 		intake:      newIntake(e.pipeline, sub.channel, ackEvery),
 		sub:         sub,
-		queue:       queue,
 		logger:      e.logger,
 		caution:     e.caution,
 		ackInterval: e.cfg.Consumer.AckInterval,
 		normalAfter: int64(e.cfg.Consumer.Prefetch),
-		silence:     quiet,
+		silence:     &e.quiet,
+		depths:      depths,
 		oversized:   func() { e.countOversized(s) },
 	}
+	r.hold = newHold(time.Now(), prefetch)
+	r.giveBack, r.onSettled = sub.close, e.nowWell
 	defer func() { e.handled += r.handled }()
 	return r.run(e.pipeline.stopping)
 }
@@ -94,7 +133,17 @@ func (e *epoch) nowReading(queue string) {
 	e.pipeline.telemetry.ReceiverAmqpTraceConnected.Record(context.Background(), 1)
 	e.logger.Info("reading from the broker", zap.Stringer("endpoint", e.endpoint),
 		zap.String("queue", queue), zap.String("source", e.pipeline.source.name()))
-	componentstatus.ReportStatus(e.host, componentstatus.NewEvent(componentstatus.StatusOK))
+	if !e.unwell {
+		componentstatus.ReportStatus(e.host, componentstatus.NewEvent(componentstatus.StatusOK))
+	}
+}
+
+// nowWell takes the status of an error back: the pipeline has taken a batch.
+func (e *epoch) nowWell() {
+	if e.unwell {
+		e.unwell = false
+		componentstatus.ReportStatus(e.host, componentstatus.NewEvent(componentstatus.StatusOK))
+	}
 }
 
 // takeFirst handles the message that was taken off the queue, if it could be read after all.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type tracesReceiver struct {
 	cfg      *Config
 	logger   *zap.Logger
 	pipeline *pipeline
+	open     openSocket // net.Dialer's but in tests
 
 	stop  context.CancelFunc // no new deliveries, settle what is here
 	abort context.CancelFunc // end calls into the pipeline and the broker as well
@@ -40,8 +42,12 @@ func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces)
 	if err != nil {
 		return nil, err
 	}
+	counts, err := newTelemetry(builder, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	dec := newDecoder(cfg)
-	r := &tracesReceiver{cfg: cfg, logger: set.Logger}
+	r := &tracesReceiver{cfg: cfg, logger: set.Logger, open: (&net.Dialer{}).DialContext}
 	r.pipeline = &pipeline{
 		source:    newSource(cfg, dec),
 		decoder:   dec,
@@ -49,7 +55,7 @@ func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces)
 		builder:   &spanBuilder{serviceName: cfg.Spans.ServiceName},
 		next:      next,
 		obs:       obs,
-		telemetry: newTelemetry(builder),
+		telemetry: counts,
 		retry:     cfg.ErrorBackoff,
 		maxHold:   cfg.Limits.MaxHold,
 	}
@@ -112,7 +118,7 @@ func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 		}
 		caution = e.caution.after(err, e.handled, r.cfg.Queue.Durable)
 		pause := wait.NextBackOff()
-		if refusals = countRefusals(refusals, err); refusals > 1 {
+		if refusals = countRefusals(refusals, err); refusals > len(endpoints) {
 			pause = jittered(r.cfg.Reconnect.MaxInterval)
 		}
 		if !r.pauseAfter(host, e.endpoint, err, pause) {
@@ -122,7 +128,8 @@ func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 }
 
 // countRefusals counts ends in a row that only an operator can heal. One alone may be a broker that
-// is still starting, so it takes two to slow down.
+// is still starting, and another endpoint may be better, so it takes one more than there are
+// endpoints to slow down.
 func countRefusals(before int, end error) int {
 	if needsOperator(end) {
 		return before + 1
@@ -139,9 +146,12 @@ func (r *tracesReceiver) pauseAfter(host component.Host, at endpoint, err error,
 	if errors.Is(err, errTookUnreadable) {
 		r.pipeline.telemetry.ReceiverAmqpTracePoisonDiscarded.Add(context.Background(), 1)
 	}
+	if errors.Is(err, errCancelled) {
+		r.pipeline.telemetry.ReceiverAmqpTraceConsumerCancels.Add(context.Background(), 1)
+	}
 	r.pipeline.telemetry.reconnect(context.Background(), reconnectReason(err))
 	r.logger.Warn("not reading from the broker", zap.Error(err), zap.Stringer("endpoint", at), zap.Duration("again_in", pause))
-	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+	componentstatus.ReportStatus(host, statusOf(err, at))
 	return sleep(r.pipeline.stopping, pause)
 }
 

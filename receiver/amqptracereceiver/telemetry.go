@@ -2,6 +2,8 @@ package amqptracereceiver
 
 import (
 	"context"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -19,16 +21,28 @@ type telemetry struct {
 	skipped     map[skipReason]int64
 	redelivered int64
 	rejected    int64
+
+	// last is when a message was last taken from the broker, in Unix nanoseconds; read when metrics
+	// are collected.
+	last atomic.Int64
 }
 
-func newTelemetry(builder *metadata.TelemetryBuilder) *telemetry {
-	return &telemetry{
+// newTelemetry begins with now as the time of the last message.
+func newTelemetry(builder *metadata.TelemetryBuilder, now time.Time) (*telemetry, error) {
+	t := &telemetry{
 		TelemetryBuilder: builder,
 		messages:         map[string]int64{},
 		spans:            map[string]int64{},
 		skipped:          map[skipReason]int64{},
 	}
+	t.heard(now)
+	return t, builder.RegisterReceiverAmqpTraceSecondsSinceLastEventCallback(func(_ context.Context, o metric.Float64Observer) error {
+		o.Observe(time.Since(time.Unix(0, t.last.Load())).Seconds())
+		return nil
+	})
 }
+
+func (t *telemetry) heard(now time.Time) { t.last.Store(now.UnixNano()) }
 
 // eventUnknown stands for a message that is none of ours.
 const eventUnknown = "unknown"

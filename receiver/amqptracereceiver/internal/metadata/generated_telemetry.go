@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -23,26 +25,28 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                             metric.Meter
-	mu                                sync.Mutex
-	registrations                     []metric.Registration
-	ReceiverAmqpTraceAckBatchSize     metric.Int64Histogram
-	ReceiverAmqpTraceClampedDurations metric.Int64Counter
-	ReceiverAmqpTraceConnected        metric.Int64Gauge
-	ReceiverAmqpTraceContextErrors    metric.Int64Counter
-	ReceiverAmqpTraceMessages         metric.Int64Counter
-	ReceiverAmqpTraceOversizedFrames  metric.Int64Counter
-	ReceiverAmqpTracePendingEvicted   metric.Int64Counter
-	ReceiverAmqpTracePendingPairs     metric.Int64Gauge
-	ReceiverAmqpTracePoisonDiscarded  metric.Int64Counter
-	ReceiverAmqpTraceQueueDepth       metric.Int64Gauge
-	ReceiverAmqpTraceReconnects       metric.Int64Counter
-	ReceiverAmqpTraceRedelivered      metric.Int64Counter
-	ReceiverAmqpTraceRejectedSpans    metric.Int64Counter
-	ReceiverAmqpTraceRequeued         metric.Int64Counter
-	ReceiverAmqpTraceRetries          metric.Int64Counter
-	ReceiverAmqpTraceSkipped          metric.Int64Counter
-	ReceiverAmqpTraceSpans            metric.Int64Counter
+	meter                                  metric.Meter
+	mu                                     sync.Mutex
+	registrations                          []metric.Registration
+	ReceiverAmqpTraceAckBatchSize          metric.Int64Histogram
+	ReceiverAmqpTraceClampedDurations      metric.Int64Counter
+	ReceiverAmqpTraceConnected             metric.Int64Gauge
+	ReceiverAmqpTraceConsumerCancels       metric.Int64Counter
+	ReceiverAmqpTraceContextErrors         metric.Int64Counter
+	ReceiverAmqpTraceMessages              metric.Int64Counter
+	ReceiverAmqpTraceOversizedFrames       metric.Int64Counter
+	ReceiverAmqpTracePendingEvicted        metric.Int64Counter
+	ReceiverAmqpTracePendingPairs          metric.Int64Gauge
+	ReceiverAmqpTracePoisonDiscarded       metric.Int64Counter
+	ReceiverAmqpTraceQueueDepth            metric.Int64Gauge
+	ReceiverAmqpTraceReconnects            metric.Int64Counter
+	ReceiverAmqpTraceRedelivered           metric.Int64Counter
+	ReceiverAmqpTraceRejectedSpans         metric.Int64Counter
+	ReceiverAmqpTraceRequeued              metric.Int64Counter
+	ReceiverAmqpTraceRetries               metric.Int64Counter
+	ReceiverAmqpTraceSecondsSinceLastEvent metric.Float64ObservableGauge
+	ReceiverAmqpTraceSkipped               metric.Int64Counter
+	ReceiverAmqpTraceSpans                 metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -54,6 +58,31 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterReceiverAmqpTraceSecondsSinceLastEventCallback sets callback for observable ReceiverAmqpTraceSecondsSinceLastEvent metric.
+func (builder *TelemetryBuilder) RegisterReceiverAmqpTraceSecondsSinceLastEventCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverAmqpTraceSecondsSinceLastEvent, obs: o})
+		return nil
+	}, builder.ReceiverAmqpTraceSecondsSinceLastEvent)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -91,6 +120,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_amqp_trace_connected",
 		metric.WithDescription("1 while the receiver consumes from the broker, else 0. [Development]"),
 		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceConsumerCancels, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_consumer_cancels",
+		metric.WithDescription("Times the broker ended the consumer and left the connection open, as it does when the own queue is deleted. [Development]"),
+		metric.WithUnit("{times}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceContextErrors, err = builder.meter.Int64Counter(
@@ -137,7 +172,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceReconnects, err = builder.meter.Int64Counter(
 		"otelcol_receiver_amqp_trace_reconnects",
-		metric.WithDescription("Times the receiver had to begin again with a new connection, by the reason. [Development]"),
+		metric.WithDescription("Times the receiver had to begin again, with a new connection or (channel_closed, ack_timeout) a new channel, by the reason. [Development]"),
 		metric.WithUnit("{times}"),
 	)
 	errs = errors.Join(errs, err)
@@ -163,6 +198,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_amqp_trace_retries",
 		metric.WithDescription("Times a batch was offered again after the pipeline had refused it for the moment. [Development]"),
 		metric.WithUnit("{attempts}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceSecondsSinceLastEvent, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_amqp_trace_seconds_since_last_event",
+		metric.WithDescription("Time since messages were last taken from the broker, or since the receiver was made if there were none. [Development]"),
+		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceSkipped, err = builder.meter.Int64Counter(

@@ -66,6 +66,22 @@ func AssertEqualReceiverAmqpTraceConnected(t *testing.T, tt *componenttest.Telem
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
+func AssertEqualReceiverAmqpTraceConsumerCancels(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_amqp_trace_consumer_cancels",
+		Description: "Times the broker ended the consumer and left the connection open, as it does when the own queue is deleted. [Development]",
+		Unit:        "{times}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_amqp_trace_consumer_cancels")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualReceiverAmqpTraceContextErrors(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_amqp_trace_context_errors",
@@ -177,7 +193,7 @@ func AssertEqualReceiverAmqpTraceQueueDepth(t *testing.T, tt *componenttest.Tele
 func AssertEqualReceiverAmqpTraceReconnects(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_amqp_trace_reconnects",
-		Description: "Times the receiver had to begin again with a new connection, by the reason. [Development]",
+		Description: "Times the receiver had to begin again, with a new connection or (channel_closed, ack_timeout) a new channel, by the reason. [Development]",
 		Unit:        "{times}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -250,6 +266,20 @@ func AssertEqualReceiverAmqpTraceRetries(t *testing.T, tt *componenttest.Telemet
 		},
 	}
 	got, err := tt.GetMetric("otelcol_receiver_amqp_trace_retries")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverAmqpTraceSecondsSinceLastEvent(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_amqp_trace_seconds_since_last_event",
+		Description: "Time since messages were last taken from the broker, or since the receiver was made if there were none. [Development]",
+		Unit:        "s",
+		Data: metricdata.Gauge[float64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_amqp_trace_seconds_since_last_event")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
@@ -19,9 +20,14 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterReceiverAmqpTraceSecondsSinceLastEventCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	tb.ReceiverAmqpTraceAckBatchSize.Record(context.Background(), 1)
 	tb.ReceiverAmqpTraceClampedDurations.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceConnected.Record(context.Background(), 1)
+	tb.ReceiverAmqpTraceConsumerCancels.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceContextErrors.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceMessages.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceOversizedFrames.Add(context.Background(), 1)
@@ -43,6 +49,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceConnected(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceConsumerCancels(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceContextErrors(t, testTel,
@@ -80,6 +89,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceRetries(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceSecondsSinceLastEvent(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceSkipped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
