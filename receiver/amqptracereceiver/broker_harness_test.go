@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -21,6 +22,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -71,9 +74,16 @@ type running struct {
 type statusHost struct {
 	component.Host
 	last atomic.Pointer[componentstatus.Event]
+	// operator is set if any status said that an operator has to act.
+	operator atomic.Bool
 }
 
-func (h *statusHost) Report(e *componentstatus.Event) { h.last.Store(e) }
+func (h *statusHost) Report(e *componentstatus.Event) {
+	h.last.Store(e)
+	if needs, ok := e.Attributes().Get("needs_operator"); ok && needs.Bool() {
+		h.operator.Store(true)
+	}
+}
 
 func (h *statusHost) is(want componentstatus.Status) bool {
 	e := h.last.Load()
@@ -82,6 +92,12 @@ func (h *statusHost) is(want componentstatus.Status) bool {
 
 func startReceiver(t testing.TB, cfg *Config, next consumer.Traces) *running {
 	t.Helper()
+	return startReceiverOver(t, cfg, next, (&net.Dialer{}).DialContext)
+}
+
+// startReceiverOver starts a receiver that connects with open.
+func startReceiverOver(t testing.TB, cfg *Config, next consumer.Traces, open openSocket) *running {
+	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	tel := componenttest.NewTelemetry()
 	set := receivertest.NewNopSettings(metadata.Type)
@@ -89,6 +105,7 @@ func startReceiver(t testing.TB, cfg *Config, next consumer.Traces) *running {
 	set.Logger = zap.New(core)
 	r, err := NewFactory().CreateTraces(t.Context(), set, cfg, next)
 	require.NoError(t, err)
+	r.(*tracesReceiver).open = open
 	run := &running{Traces: r, t: t, logs: logs, tel: tel, status: &statusHost{Host: componenttest.NewNopHost()}}
 	require.NoError(t, r.Start(t.Context(), run.status))
 	t.Cleanup(run.stop)
@@ -126,6 +143,20 @@ func (r *running) metric(name string) int64 {
 		return 0
 	}
 	return sumOf(m)
+}
+
+// byLabel is a counter's values by one of its attributes.
+func (r *running) byLabel(name, label string) map[string]int64 {
+	values := map[string]int64{}
+	m, err := r.tel.GetMetric("otelcol_receiver_amqp_trace_" + name)
+	if err != nil {
+		return values
+	}
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		value, _ := p.Attributes.Value(attribute.Key(label))
+		values[value.AsString()] += p.Value
+	}
+	return values
 }
 
 // collected keeps the spans it accepts. While refuse is set it accepts none.

@@ -27,7 +27,7 @@ func (c caution) after(end error, handled int64, durable bool) caution {
 	switch {
 	case !durable:
 		return readNormally
-	case !unreadable(end):
+	case !errors.Is(end, errUnreadable):
 		return c
 	case c == readSingly && handled == 0:
 		return takeFirst
@@ -49,7 +49,7 @@ func (s *session) takeFirst(queue string) (d amqp.Delivery, ok bool, err error) 
 		d, ok, err = channel.Get(queue, true)
 		return err
 	})
-	if unreadable(err) {
+	if err = s.cause(err); errors.Is(err, errUnreadable) {
 		return d, false, fmt.Errorf("%w: %w", errTookUnreadable, err)
 	}
 	if err != nil {

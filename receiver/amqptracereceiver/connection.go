@@ -22,6 +22,8 @@ type session struct {
 	patience time.Duration
 	// mute is set when it took longer, and the connection was cut for it.
 	mute atomic.Bool
+	// closed has room for the one value it can ever get, so the client never waits for us.
+	closed chan *amqp.Error
 }
 
 var (
@@ -31,6 +33,8 @@ var (
 	errLogin = errors.New("log in")
 	// errNoAnswer: the broker has kept the connection but not answered a request on it.
 	errNoAnswer = errors.New("the broker does not answer")
+	// errUnreadable: the client gave the connection up because it could not parse what came on it.
+	errUnreadable = errors.New("the client cannot read what the broker sent")
 )
 
 // openSocket opens a TCP connection, as net.Dialer.DialContext does.
@@ -59,6 +63,7 @@ func dialOver(ctx context.Context, cfg *ConnectionConfig, e endpoint, open openS
 		_ = conn.Close()
 		return nil, fmt.Errorf("%w to %s: %w", errLogin, e, err)
 	}
+	s.closed = s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	s.wire.frameMax.Store(int64(s.conn.Config.FrameSize))
 	return s, nil
 }
@@ -127,6 +132,28 @@ func (s *session) request(do func() error) error {
 		return fmt.Errorf("%w within %v: %w", errNoAnswer, s.patience, err)
 	}
 	return err
+}
+
+// cause is why the connection ended, if it has: err may be just where that showed first, such as an
+// acknowledgement that could not be sent. The client has one code for a connection that broke and for
+// bytes that it cannot parse; only the wire knows whether the socket was still good.
+func (s *session) cause(err error) error {
+	if err == nil || !s.conn.IsClosed() {
+		return err
+	}
+	if s.mute.Load() {
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	impatience := time.AfterFunc(s.patience, s.cut)
+	defer impatience.Stop()
+	why := <-s.closed
+	switch {
+	case why == nil:
+		return err
+	case why.Server || s.wire.ended.Load():
+		return fmt.Errorf("connection closed: %w", why)
+	}
+	return fmt.Errorf("%w: %w", errUnreadable, why)
 }
 
 // cut ends the connection without a word. It may be called at any time and by any goroutine.

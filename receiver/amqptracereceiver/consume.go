@@ -17,6 +17,7 @@ type reading struct {
 	caution caution
 
 	ackInterval time.Duration
+	due         *time.Ticker // settle what is here
 	// normalAfter ends a cautious reading after so many deliveries.
 	normalAfter int64
 	silence     *silence
@@ -33,12 +34,12 @@ const silenceInterval = 10 * time.Second
 // run reads until the subscription ends, or there is reason to end it. It returns nil only after an
 // orderly stop.
 func (r *reading) run(stopping context.Context) error {
-	settle := time.NewTicker(r.ackInterval)
-	defer settle.Stop()
+	r.due = time.NewTicker(r.ackInterval)
+	defer r.due.Stop()
 	listen := time.NewTicker(silenceInterval)
 	defer listen.Stop()
 	for stopping.Err() == nil {
-		d, open, err := r.receive(stopping, settle.C, listen.C)
+		d, open, err := r.receive(stopping, listen.C)
 		switch {
 		case errors.Is(err, errStopping):
 			return r.finish()
@@ -56,7 +57,7 @@ func (r *reading) run(stopping context.Context) error {
 
 // receive waits for the next delivery and meanwhile does what is due. open is false at the
 // subscription's end.
-func (r *reading) receive(stopping context.Context, settle, listen <-chan time.Time) (d amqp.Delivery, open bool, err error) {
+func (r *reading) receive(stopping context.Context, listen <-chan time.Time) (d amqp.Delivery, open bool, err error) {
 	// With a backlog this costs a third of the select below.
 	select {
 	case d, open = <-r.sub.deliveries:
@@ -72,9 +73,9 @@ func (r *reading) receive(stopping context.Context, settle, listen <-chan time.T
 			return d, open, nil
 		case <-stopping.Done():
 			err = errStopping
-		case <-settle:
+		case <-r.due.C:
 			r.oversized()
-			err = r.settle()
+			err = r.settleBatch()
 		case now := <-listen:
 			r.mindSilence(now)
 		case depth := <-r.depths:
@@ -92,13 +93,21 @@ func (r *reading) accept(d *amqp.Delivery) error {
 	if !r.full() {
 		return nil
 	}
-	if err := r.settle(); err != nil {
+	if err := r.settleBatch(); err != nil {
 		return err
 	}
 	if r.caution != readNormally && r.handled >= r.normalAfter {
 		return errResubscribe
 	}
 	return nil
+}
+
+// settleBatch settles what is here. The interval begins anew after it: what became due while a slow
+// pipeline took the batch would cut the next one short.
+func (r *reading) settleBatch() error {
+	err := r.settle()
+	r.due.Reset(r.ackInterval)
+	return err
 }
 
 // finish ends an orderly stop: no new deliveries, what is here is handed over once and settled, and

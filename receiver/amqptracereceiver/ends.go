@@ -14,15 +14,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// unreadable is true if the client gave the connection up because it could not parse what the broker
-// sent, and not because the connection broke. The client reports both with the same code; only its
-// own errors begin like this.
-func unreadable(err error) bool {
-	var fault *amqp.Error
-	return errors.As(err, &fault) && fault.Code == amqp.FrameError && strings.HasPrefix(fault.Reason, "Exception (") &&
-		!errors.Is(err, errLogin)
-}
-
 // needsOperator is true for what a wait will hardly heal: rights, names, certificates.
 func needsOperator(err error) bool {
 	// RabbitMQ hangs up on a wrong password without a word to this client, which then says ErrCredentials.
@@ -75,7 +66,7 @@ func reconnectReason(err error) string {
 		return "no_answer"
 	case ackTimedOut(err):
 		return "ack_timeout"
-	case unreadable(err):
+	case errors.Is(err, errUnreadable):
 		return "unreadable"
 	case needsOperator(err):
 		return "refused"

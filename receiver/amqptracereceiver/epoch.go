@@ -49,7 +49,7 @@ func (e *epoch) run() error {
 	if e.pipeline.source.always() {
 		e.quiet.limit = e.silenceLimit()
 	}
-	return e.readOn(s, queue, g.depths)
+	return s.cause(e.readOn(s, queue, g.depths))
 }
 
 // readOn reads, with one subscription after the other, as long as the connection is good. An

@@ -75,8 +75,8 @@ func (sub *subscription) cause() error {
 	switch {
 	case err == nil:
 		return errors.New("channel closed")
-	case err.Server && !sub.session.conn.IsClosed():
-		return fmt.Errorf("%w: %w", errChannelClosed, err)
+	case sub.session.conn.IsClosed():
+		return fmt.Errorf("connection closed: %w", err)
 	}
-	return fmt.Errorf("connection closed: %w", err)
+	return fmt.Errorf("%w: %w", errChannelClosed, err)
 }

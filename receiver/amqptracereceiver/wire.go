@@ -31,7 +31,9 @@ type wire struct {
 	// frameMax is the negotiated frame size in bytes, 0 for no limit. Set once the connection is open.
 	frameMax  atomic.Int64
 	oversized atomic.Int64 // header blocks emptied
-	scratch   [96]byte     // behind edited and body
+	// ended is set once the socket has given an error instead of bytes.
+	ended   atomic.Bool
+	scratch [96]byte // behind edited and body
 }
 
 const (
@@ -72,6 +74,7 @@ func (w *wire) Read(p []byte) (n int, err error) {
 		c, err := w.step(p[n:])
 		n += c
 		if err != nil {
+			w.ended.Store(true)
 			return n, err
 		}
 	}
