@@ -29,8 +29,9 @@ type session struct {
 var (
 	// errTLSConfig marks certificates and keys that cannot be loaded.
 	errTLSConfig = errors.New("load TLS settings")
-	// errLogin marks what went wrong before the connection was open.
-	errLogin = errors.New("log in")
+	// errNotWelcome: with TLS 1.3 a broker's verdict on our certificate comes after our side of the
+	// handshake is complete, and is mostly lost because the broker hangs up with it.
+	errNotWelcome = errors.New("hung up right after the TLS handshake (does the broker accept our certificate?)")
 	// errNoAnswer: the broker has kept the connection but not answered a request on it.
 	errNoAnswer = errors.New("the broker does not answer")
 	// errUnreadable: the client gave the connection up because it could not parse what came on it.
@@ -61,11 +62,21 @@ func dialOver(ctx context.Context, cfg *ConnectionConfig, e endpoint, open openS
 	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("%w to %s: %w", errLogin, e, err)
+		if e.tls && hungUp(err) {
+			err = fmt.Errorf("%w: %w", errNotWelcome, err)
+		}
+		return nil, fmt.Errorf("log in to %s: %w", e, err)
 	}
 	s.closed = s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	s.wire.frameMax.Store(int64(s.conn.Config.FrameSize))
 	return s, nil
+}
+
+// hungUp is true if the connection broke before the broker said a word. After that the client has
+// errors of its own for it.
+func hungUp(err error) bool {
+	var fault *amqp.Error
+	return errors.As(err, new(*net.OpError)) || errors.As(err, &fault) && fault.Code == amqp.FrameError
 }
 
 // secured opens the socket and, for amqps, speaks TLS on it.

@@ -17,7 +17,7 @@ import (
 // needsOperator is true for what a wait will hardly heal: rights, names, certificates.
 func needsOperator(err error) bool {
 	// RabbitMQ hangs up on a wrong password without a word to this client, which then says ErrCredentials.
-	for _, sure := range []error{errTLSConfig, amqp.ErrCredentials, amqp.ErrVhost, amqp.ErrSASL} {
+	for _, sure := range []error{errTLSConfig, errNotWelcome, amqp.ErrCredentials, amqp.ErrVhost, amqp.ErrSASL} {
 		if errors.Is(err, sure) {
 			return true
 		}
@@ -27,13 +27,8 @@ func needsOperator(err error) bool {
 
 // refusedByTLS is true if one side does not accept the other's certificate, or one does not speak TLS.
 func refusedByTLS(err error) bool {
-	if errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.AlertError)) ||
-		errors.As(err, new(tls.RecordHeaderError)) {
-		return true
-	}
-	// With TLS 1.3 the broker's verdict on our certificate comes with the first read, as text.
-	var fault *amqp.Error
-	return errors.As(err, &fault) && strings.HasPrefix(fault.Reason, "remote error: tls:")
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(tls.AlertError)) ||
+		errors.As(err, new(tls.RecordHeaderError))
 }
 
 func refusedByBroker(err error) bool {

@@ -322,36 +322,6 @@ func TestShutdownHandsOverWhatIsHere(t *testing.T) {
 	app.mustSucceed(app.QueueDelete(cfg.Queue.Name, false, false, false))
 }
 
-// The permissions in README.md suffice for the firehose, and are not enough for anything else.
-func TestLeastRightsSuffice(t *testing.T) {
-	b := broker.Get(t)
-	if !b.Owned() {
-		t.Skip("users of the broker of AMQP_URL are not ours to make")
-	}
-	user := unique("otel")
-	for _, command := range [][]string{
-		{"add_user", user, "secret"},
-		{"set_permissions", "-p", "/", user, `^otel\.`, `^otel\.`, `^(otel\..*|amq\.rabbitmq\.trace)$`},
-	} {
-		out, err := b.Control(t.Context(), command...)
-		require.NoError(t, err, string(out))
-	}
-	cfg := configFor(t, b.URL)
-	cfg.Connection.Auth.Plain = some(PlainConfig{Username: user, Password: "secret"})
-	spans := &collected{}
-	startReceiver(t, cfg, spans).reading(1)
-	app := dialApplication(t, b.URL)
-	seen(t, spans, app, app.queue(unique("q"), "", ""))
-
-	cfg.Connection.Auth.Plain = some(PlainConfig{Username: user, Password: "wrong"})
-	cfg.Reconnect.MaxInterval = time.Hour
-	refused := startReceiver(t, cfg, spans)
-	eventually(t, "two refusals", func() bool { return refused.metric("reconnects") == 2 })
-	entry := refused.logs.FilterMessage("not reading from the broker").All()[1]
-	assert.Greater(t, entry.ContextMap()["again_in"], 20*time.Minute, "a wrong password is not hammered at")
-	assert.True(t, refused.status.is(componentstatus.StatusRecoverableError))
-}
-
 func TestSeveralEndpointsAreTriedInTurn(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
