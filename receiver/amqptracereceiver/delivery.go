@@ -34,6 +34,8 @@ type intake struct {
 	lastTag   uint64
 	handled   int64 // deliveries settled
 	hold      hold
+	// gone ends when the deliveries have gone back without our doing: with their channel.
+	gone context.Context
 	// giveBack returns all unsettled deliveries to the queue. It is called by another goroutine when
 	// they have been held for too long and the pipeline does not even return.
 	giveBack func()
@@ -64,6 +66,8 @@ var (
 	// errHeldTooLong: all unsettled deliveries have to go back to the queue, before the broker closes
 	// the channel for an acknowledgement that does not come.
 	errHeldTooLong = errors.New("pipeline has refused the spans for too long")
+	// errGone: the deliveries have gone back to the queue while the pipeline refused them.
+	errGone = errors.New("the deliveries have gone back to the queue")
 	// errStopping: shutdown found the pipeline refusing.
 	errStopping = errors.New("stopping")
 )
@@ -75,6 +79,7 @@ func newIntake(shared *pipeline, acker amqp.Acknowledger, ackEvery int) *intake 
 		ackEvery:  ackEvery,
 		events:    make([]event, 0, ackEvery),
 		hold:      newHold(time.Now(), ackEvery),
+		gone:      context.Background(),
 		giveBack:  func() {},
 		onSettled: func() {},
 	}
@@ -106,12 +111,14 @@ func (in *intake) settle() error {
 	in.shared.telemetry.heard(time.Now())
 	late, err := in.offerInTime()
 	switch {
+	case err == nil:
+		in.shared.telemetry.built(in.events)
 	case errors.Is(err, errRefused):
 		in.shared.telemetry.rejected += int64(len(in.events))
-	case err != nil:
-		return err
+	case late:
+		return errHeldTooLong
 	default:
-		in.shared.telemetry.built(in.events)
+		return err
 	}
 	if late { // the deliveries have gone back, and come again
 		in.shared.report(in.unsettled)
@@ -138,6 +145,7 @@ func (in *intake) offerInTime() (late bool, err error) {
 	deadline := in.hold.since.Add(in.shared.maxHold)
 	ctx, cancel := context.WithDeadline(in.shared.aborted, deadline)
 	defer cancel()
+	defer context.AfterFunc(in.gone, cancel)()
 	if ctx.Err() != nil && in.shared.aborted.Err() == nil {
 		return false, errHeldTooLong
 	}
@@ -183,6 +191,9 @@ func finalAnswer(err error) error {
 
 // pause waits before the next attempt, unless there is none.
 func (in *intake) pause(d time.Duration) error {
+	if in.gone.Err() != nil {
+		return errGone
+	}
 	if time.Since(in.hold.since)+d > in.shared.maxHold {
 		return errHeldTooLong
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.uber.org/zap"
@@ -124,9 +125,13 @@ func (e *epoch) read(s *session, queue string, depths <-chan int) error {
 		oversized:   func() { e.countOversized(s) },
 	}
 	r.hold = newHold(time.Now(), prefetch)
-	r.giveBack, r.onSettled = sub.close, e.nowWell
-	defer func() { e.handled += r.handled }()
-	return r.run(e.pipeline.stopping)
+	r.gone, r.giveBack, r.onSettled = sub.gone, sub.close, e.nowWell
+	err = r.run(e.pipeline.stopping)
+	e.handled += r.handled
+	if errors.Is(err, errGone) || errors.Is(err, amqp.ErrClosed) {
+		return sub.cause() // where it showed first says little
+	}
+	return err
 }
 
 func (e *epoch) nowReading(queue string) {

@@ -233,6 +233,42 @@ func TestPipelineThatNeverReturnsHoldsNothing(t *testing.T) {
 	})
 }
 
+// patient waits for as long as its context lets it, and then refuses.
+type patient struct{ collected }
+
+func (p *patient) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	p.mu.Lock()
+	refuse := p.refuse
+	p.mu.Unlock()
+	if refuse != nil {
+		<-ctx.Done()
+		return refuse
+	}
+	return p.collected.ConsumeTraces(ctx, td)
+}
+
+func TestPipelineThatWaitsIsToldWhenToStop(t *testing.T) {
+	cfg := fakeConfig()
+	next := &patient{collected{refuse: errFull}}
+	inFakeTime(t, cfg, next, nil, func(t *testing.T, b *fakeBroker, r *running) {
+		p := newParent()
+		distinctMessages(b, p, 250)
+		time.Sleep(3*cfg.Limits.MaxHold + time.Minute)
+		assert.EqualValues(t, 3, r.metric("requeued"))
+		assert.Equal(t, 1, b.dialled(), "an exclusive queue would end with its connection")
+		next.setRefuse(nil)
+		b.toConsumer(func(channel uint16) []byte { // ends the wait early
+			consumes, _ := b.consumer()
+			consumes.endChannel(channel)
+			return encodedMethod(channel, channelClose, uint16(amqp.PreconditionFailed), "PRECONDITION_FAILED - delivery acknowledgement timed out", uint16(0), uint16(0))
+		})
+		time.Sleep(time.Minute)
+		assert.Len(t, next.of(p.trace, ""), 250)
+		assert.Equal(t, map[string]int64{"ack_timeout": 1}, r.byLabel("reconnects", "reason"))
+		assert.Equal(t, 1, b.dialled())
+	})
+}
+
 // What was held for too long shows in the status until the pipeline has taken a batch.
 func TestHeldTooLongShowsInTheStatus(t *testing.T) {
 	cfg := fakeConfig()

@@ -1,8 +1,10 @@
 package amqptracereceiver
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -16,6 +18,9 @@ type subscription struct {
 	// Both have room for the one value they can ever get, so the client never waits for us.
 	closed    chan *amqp.Error
 	cancelled chan string
+	// gone ends with the channel: from then on its deliveries are somebody else's.
+	gone context.Context
+	wg   sync.WaitGroup // of what ends gone
 }
 
 // consumerTag is unique on its channel, which has no other consumer.
@@ -45,14 +50,26 @@ func (s *session) subscribe(queue string, prefetch int) (*subscription, error) {
 		closed:    channel.NotifyClose(make(chan *amqp.Error, 1)),
 		cancelled: channel.NotifyCancel(make(chan string, 1)),
 	}
+	sub.watch()
 	err = s.request(func() error {
 		sub.deliveries, err = channel.Consume(queue, consumerTag, false, false, false, false, nil)
 		return err
 	})
 	if err != nil {
+		sub.close()
 		return nil, fmt.Errorf("consume from queue %q: %w", queue, err)
 	}
 	return sub, nil
+}
+
+func (sub *subscription) watch() {
+	over := sub.channel.NotifyClose(make(chan *amqp.Error, 1))
+	gone, cancel := context.WithCancel(context.Background())
+	sub.gone = gone
+	sub.wg.Go(func() {
+		<-over
+		cancel()
+	})
 }
 
 // cancel asks for no more deliveries; those under way still come, and then deliveries is closed.
@@ -64,9 +81,13 @@ func (sub *subscription) cancel() error {
 	return nil
 }
 
-func (sub *subscription) close() { sub.session.closeChannel(sub.channel) }
+// close gives back what is unsettled. A broker that does not answer loses its connection for it.
+func (sub *subscription) close() {
+	sub.session.closeChannel(sub.channel)
+	sub.wg.Wait()
+}
 
-// cause says why deliveries was closed. It must not be called before that.
+// cause says why deliveries was closed. It must not be called before that, or before gone.
 func (sub *subscription) cause() error {
 	if _, cancelled := <-sub.cancelled; cancelled {
 		return errCancelled
