@@ -41,6 +41,7 @@ type intake struct {
 // connections and is owned by the run loop's goroutine.
 type pipeline struct {
 	source    source
+	headers   *headerReader
 	decoder   *decoder
 	clock     *clock
 	builder   *spanBuilder
@@ -80,6 +81,9 @@ func (in *intake) take(d *amqp.Delivery, now time.Time) {
 	in.lastTag = d.DeliveryTag
 	in.events = append(in.events, event{})
 	e := &in.events[len(in.events)-1]
+	if packed := packedHeaders(d.Body); d.Headers == nil && len(packed) > 0 {
+		d.Headers = in.shared.headers.read(packed)
+	}
 	skip := in.shared.source.decode(d, e)
 	in.shared.telemetry.took(e.kind, skip, d.Redelivered)
 	if skip != skipNothing {
