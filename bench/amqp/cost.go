@@ -38,8 +38,12 @@ type spent struct {
 	ReaderCPU  float64 `json:"reader_cpu_seconds"`
 }
 
-func (s *spent) cpu() float64    { return s.CPUSeconds / float64(s.Messages) * 1e6 }
-func (s *spent) reader() float64 { return s.ReaderCPU / float64(s.Messages) * 1e6 }
+func (s *spent) cpu() float64       { return s.CPUSeconds / float64(s.Messages) * 1e6 }
+func (s *spent) perSecond() float64 { return float64(s.Messages) / s.Seconds }
+func (s *spent) reader() float64    { return s.ReaderCPU / float64(s.Messages) * 1e6 }
+
+// warmUp is how many messages go before the first run.
+const warmUp = 5000
 
 var errNotOurs = errors.New("cost needs a broker of its own, whose processor time it can read: unset AMQP_URL")
 
@@ -53,7 +57,7 @@ func cost(ctx context.Context, b *bench) (*results, error) {
 		return nil, err
 	}
 	defer app.close()
-	if err := app.publish(ctx, b.rate, b.rate); err != nil { // warms the broker up
+	if err := app.publish(ctx, warmUp, b.rate); err != nil {
 		return nil, err
 	}
 	var runs []spent
@@ -83,7 +87,7 @@ func (b *bench) spend(ctx context.Context, app *application, at *situation, roun
 		}
 		defer func() { err = errors.Join(err, reader.Stop(ctx), forget(b.broker.URL)) }()
 	}
-	s = &spent{Situation: at.name, Round: round, Messages: int(b.lasts.Seconds() * float64(b.rate))}
+	s = &spent{Situation: at.name, Round: round, Messages: b.toPublish()}
 	before, err := b.cpu(reader)
 	if err != nil {
 		return nil, err
@@ -99,6 +103,14 @@ func (b *bench) spend(ctx context.Context, app *application, at *situation, roun
 	}
 	s.CPUSeconds, s.ReaderCPU = (after[0] - before[0]).Seconds(), (after[1] - before[1]).Seconds()
 	return s, nil
+}
+
+// toPublish is how many messages a run publishes.
+func (b *bench) toPublish() int {
+	if b.rate == 0 {
+		return b.messages
+	}
+	return int(b.lasts.Seconds() * float64(b.rate))
 }
 
 // startReader returns when the queue is there and bound.
@@ -133,8 +145,12 @@ func (b *bench) cpu(reader *stack.Process) (used [2]time.Duration, err error) {
 }
 
 func costResults(b *bench, runs []spent) *results {
-	r := &results{title: fmt.Sprintf("%d messages/s for %v, bodies of %d B, one queue, one consumer; CPU time of the broker's process per message published. "+
-		"Medians of %d rounds (lowest–highest); the ratio is taken within a round.", b.rate, b.lasts, b.body, b.rounds)}
+	pace := fmt.Sprintf("%d messages/s", b.rate)
+	if b.rate == 0 {
+		pace = "as fast as they are consumed"
+	}
+	r := &results{title: fmt.Sprintf("%d messages for each run, %s, bodies of %d B, one queue, one consumer; CPU time of the broker's process per message published. "+
+		"Medians of %d rounds (lowest–highest); the ratio is taken within a round.", b.toPublish(), pace, b.body, b.rounds)}
 	for i := range runs {
 		r.lines = append(r.lines, &runs[i])
 	}
@@ -147,8 +163,8 @@ func costResults(b *bench, runs []spent) *results {
 		return values
 	}
 	r.table = func(p *report.Printer) {
-		p.Row("situation", "broker CPU µs / message", "× not traced", "receiver CPU µs / message")
-		p.Rule(4)
+		p.Row("situation", "broker CPU µs / message", "× not traced", "messages/s", "receiver CPU µs / message")
+		p.Rule(5)
 		base := of(situations[0].name, (*spent).cpu)
 		for i := range situations {
 			name := situations[i].name
@@ -157,7 +173,7 @@ func costResults(b *bench, runs []spent) *results {
 			if situations[i].reader != nil {
 				own = report.Spread(of(name, (*spent).reader), "%.0f")
 			}
-			p.Row(name, report.Spread(cpu, "%.0f"), report.Spread(report.Ratios(cpu, base), "%.2f"), own)
+			p.Row(name, report.Spread(cpu, "%.0f"), report.Spread(report.Ratios(cpu, base), "%.2f"), report.Spread(of(name, (*spent).perSecond), "%.0f"), own)
 		}
 	}
 	return r

@@ -69,17 +69,17 @@ func parse(args []string) (*settings, error) {
 	s := &settings{}
 	flags := flag.NewFlagSet("amqp "+args[0], flag.ContinueOnError)
 	flags.IntVar(&s.rounds, "rounds", 5, "each consumer or situation has its turn once in a round")
-	flags.IntVar(&s.messages, "messages", 50_000, "consume: messages published for each run; the firehose tells of twice as many events")
+	flags.IntVar(&s.messages, "messages", 50_000, "published for each run of consume, of which the firehose tells two events each, and of cost with -rate 0")
 	flags.IntVar(&s.body, "body", 256, "bytes of a message's body")
-	flags.IntVar(&s.rate, "rate", 2000, "cost: messages/s")
+	flags.IntVar(&s.rate, "rate", 2000, "cost: messages/s; 0 is as fast as they are consumed")
 	flags.DurationVar(&s.lasts, "for", 15*time.Second, "cost: how long each run publishes")
 	flags.StringVar(&s.name, "name", "", "keep the results as results/DATE-NAME; without it they go to out/")
 	flags.StringVar(&s.profile, "profile", "", "consume: write a CPU profile of amqp_trace in the first round here. Do not publish such a run")
 	if err := flags.Parse(args[1:]); err != nil {
 		return nil, err
 	}
-	if s.rounds < 1 || s.messages < 1 || s.rate < 1 || s.body < 0 || s.lasts <= 0 {
-		return nil, fmt.Errorf("-rounds, -messages, -rate and -for must be positive, got %d, %d, %d, %v", s.rounds, s.messages, s.rate, s.lasts)
+	if s.rounds < 1 || s.messages < 1 || s.rate < 0 || s.body < 0 || s.lasts <= 0 {
+		return nil, fmt.Errorf("-rounds, -messages and -for must be positive, -rate and -body not negative, got %d, %d, %v, %d, %d", s.rounds, s.messages, s.lasts, s.rate, s.body)
 	}
 	return s, nil
 }
