@@ -2,7 +2,6 @@ package amqptracereceiver
 
 import (
 	"encoding/base64"
-	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -47,8 +46,8 @@ func control(t *testing.T, b *stack.Broker, args ...string) string {
 func asTerm(t *testing.T, b *stack.Broker, text string) string {
 	t.Helper()
 	encoded := base64.StdEncoding.EncodeToString([]byte(text))
-	return control(t, b, "eval", fmt.Sprintf(
-		`{ok, Tokens, _} = erl_scan:string(binary_to_list(base64:decode(<<"%s">>))), {ok, Term} = erl_parse:parse_term(Tokens), Term.`, encoded))
+	return control(t, b, "eval", `{ok, Tokens, _} = erl_scan:string(binary_to_list(base64:decode(<<"`+encoded+
+		`">>))), {ok, Term} = erl_parse:parse_term(Tokens), Term.`)
 }
 
 // The setting that the README shows is the one of the broker that all tests run on, and that the tests of
