@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/bench/internal/report"
+	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 )
 
 // drained is one consumer's run in one round.
@@ -71,13 +73,7 @@ func (b *bench) makeQueue(ctx context.Context) error {
 func (b *bench) drain(ctx context.Context, app *application, who string, round int) (*drained, error) {
 	ctx, cancel := context.WithTimeout(ctx, drainWithin)
 	defer cancel()
-	if err := app.publish(ctx, b.messages, 0); err != nil {
-		return nil, err
-	}
 	events := 2 * b.messages // each message is published, and delivered once
-	if err := await(ctx, b.broker.URL, events); err != nil {
-		return nil, err
-	}
 	args := []string{"-consumer", who, "-messages", strconv.Itoa(events)}
 	if b.profile != "" && who == receiver && round == 1 {
 		path, err := filepath.Abs(b.profile)
@@ -86,7 +82,8 @@ func (b *bench) drain(ctx context.Context, app *application, who string, round i
 		}
 		args = append(args, "-profile", path)
 	}
-	p, output, err := b.child(ctx, who, args...)
+	read := func() (p *stack.Process, output string, err error) { return b.child(ctx, who, args...) }
+	p, output, err := b.play(ctx, app, read)
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +100,33 @@ func (b *bench) drain(ctx context.Context, app *application, who string, round i
 	return &drained{Consumer: who, Round: round, used: *u}, nil
 }
 
+// play has the reader read what was published before, or while it is published.
+func (b *bench) play(ctx context.Context, app *application, read func() (*stack.Process, string, error)) (p *stack.Process, output string, err error) {
+	if !b.atPace {
+		if err := app.publish(ctx, b.messages, 0); err != nil {
+			return nil, "", err
+		}
+		if err := await(ctx, b.broker.URL, 2*b.messages); err != nil {
+			return nil, "", err
+		}
+		return read()
+	}
+	if p, output, err = read(); err != nil {
+		return nil, "", err
+	}
+	if err := awaitConsumer(ctx, b.broker.URL); err != nil {
+		return nil, "", errors.Join(err, p.Kill())
+	}
+	return p, output, app.publish(ctx, b.messages, b.rate)
+}
+
 func consumeResults(b *bench, runs []drained) *results {
-	r := &results{title: fmt.Sprintf("%d firehose events (half publish, half deliver), bodies of %d B, in a queue that was filled beforehand. "+
-		"CPU of the reading process only. Medians of %d rounds (lowest–highest); the ratio is taken within a round.", 2*b.messages, b.body, b.rounds)}
+	pace := "in a queue that was filled beforehand"
+	if b.atPace {
+		pace = fmt.Sprintf("as %d messages/s were published", b.rate)
+	}
+	r := &results{title: fmt.Sprintf("%d firehose events (half publish, half deliver), bodies of %d B, %s. "+
+		"CPU of the reading process only. Medians of %d rounds (lowest–highest); the ratio is taken within a round.", 2*b.messages, b.body, pace, b.rounds)}
 	for i := range runs {
 		r.lines = append(r.lines, &runs[i])
 	}

@@ -26,7 +26,8 @@ type settings struct {
 	rounds   int
 	messages int           // published for each run of consume
 	body     int           // bytes
-	rate     int           // messages/s of cost
+	rate     int           // messages/s of cost, and of consume with atPace
+	atPace   bool          // consume reads while messages come, and not what has piled up
 	lasts    time.Duration // of each run of cost
 	name     string        // results are kept under this name; "" writes to out/
 	profile  string        // CPU profile of the receiver in the first round of consume
@@ -71,7 +72,8 @@ func parse(args []string) (*settings, error) {
 	flags.IntVar(&s.rounds, "rounds", 5, "each consumer or situation has its turn once in a round")
 	flags.IntVar(&s.messages, "messages", 50_000, "published for each run of consume, of which the firehose tells two events each, and of cost with -rate 0")
 	flags.IntVar(&s.body, "body", 256, "bytes of a message's body")
-	flags.IntVar(&s.rate, "rate", 2000, "cost: messages/s; 0 is as fast as they are consumed")
+	flags.IntVar(&s.rate, "rate", 2000, "messages/s of cost (0 is as fast as they are consumed), and of consume with -at-pace")
+	flags.BoolVar(&s.atPace, "at-pace", false, "consume: read while messages are published at -rate, and not what has piled up before")
 	flags.DurationVar(&s.lasts, "for", 15*time.Second, "cost: how long each run publishes")
 	flags.StringVar(&s.name, "name", "", "keep the results as results/DATE-NAME; without it they go to out/")
 	flags.StringVar(&s.profile, "profile", "", "consume: write a CPU profile of amqp_trace in the first round here. Do not publish such a run")
