@@ -3,6 +3,7 @@ package amqptracereceiver
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -60,7 +61,8 @@ func (r *headerReader) read(entries []byte) amqp.Table {
 
 // reclaim empties what was lent for the last message, and lets go of what an unusual one has made.
 func (r *headerReader) reclaim() {
-	r.tables, r.lists = r.tables[:min(len(r.tables), maxLent)], r.lists[:min(len(r.lists), maxLent)]
+	r.tables = slices.Delete(r.tables, min(len(r.tables), maxLent), len(r.tables)) // also forgets them
+	r.lists = slices.Delete(r.lists, min(len(r.lists), maxLent), len(r.lists))
 	for i, t := range r.tables[:min(len(r.tables), r.usedTables)] {
 		if len(t) > maxLent {
 			r.tables[i] = amqp.Table{}
