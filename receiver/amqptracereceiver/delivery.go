@@ -28,6 +28,9 @@ type intake struct {
 	acker  amqp.Acknowledger
 	// ackEvery is how many deliveries are settled together.
 	ackEvery int
+	// calls is how many calls into the pipeline there may be at once; each has a builder of its own.
+	calls    int
+	builders []*spanBuilder
 
 	events    []event // the spans of the unsettled deliveries
 	unsettled int
@@ -70,6 +73,7 @@ func newIntake(shared *pipeline, acker amqp.Acknowledger, ackEvery int) *intake 
 		shared:    shared,
 		acker:     acker,
 		ackEvery:  ackEvery,
+		calls:     1,
 		events:    make([]event, 0, ackEvery),
 		drainedAt: time.Now(),
 	}
@@ -101,13 +105,8 @@ func (in *intake) settle() error {
 	if in.unsettled == 0 {
 		return nil
 	}
-	switch err := in.offer(); {
-	case errors.Is(err, errRefused):
-		in.shared.telemetry.rejected += int64(len(in.events))
-	case err != nil:
+	if err := in.handOver(); err != nil {
 		return err
-	default:
-		in.shared.telemetry.built(in.events)
 	}
 	if err := in.acker.Ack(in.lastTag, true); err != nil {
 		return fmt.Errorf("acknowledge %d deliveries: %w", in.unsettled, err)
@@ -121,21 +120,19 @@ func (in *intake) settle() error {
 
 // offer hands the spans over until the pipeline has given a final answer, or there is no more time.
 // The spans are built anew for each attempt, because the pipeline may have changed or emptied them.
-func (in *intake) offer() error {
-	if len(in.events) == 0 {
-		return nil
-	}
+// Several goroutines may call it at once, each with events and a builder of its own.
+func (in *intake) offer(events []event, builder *spanBuilder) error {
 	p := in.shared
 	wait := newBackoff(p.retry)
 	ctx := p.obs.StartTracesOp(p.aborted)
 	for {
-		err := p.next.ConsumeTraces(ctx, p.builder.build(in.events))
+		err := p.next.ConsumeTraces(ctx, builder.build(events))
 		final := finalAnswer(err)
 		if err != nil && final == nil {
 			final = in.pause(wait.NextBackOff())
 		}
 		if err == nil || final != nil {
-			p.obs.EndTracesOp(ctx, p.source.name(), len(in.events), err)
+			p.obs.EndTracesOp(ctx, p.source.name(), len(events), err)
 			return final
 		}
 		p.telemetry.ReceiverAmqpTraceRetries.Add(ctx, 1) // at once: a batch may be held for long

@@ -65,9 +65,9 @@ func (e *epoch) silenceLimit() time.Duration {
 
 // read is one subscription from its beginning to its end. What it leaves unsettled goes back to the queue.
 func (e *epoch) read(s *session, queue string, quiet *silence) error {
-	prefetch, ackEvery := e.cfg.Consumer.Prefetch, e.cfg.Consumer.AckEvery
+	prefetch, ackEvery, calls := e.cfg.Consumer.Prefetch, e.cfg.Consumer.AckEvery, e.cfg.Consumer.Parallel
 	if e.caution != readNormally {
-		prefetch, ackEvery = 1, 1
+		prefetch, ackEvery, calls = 1, 1, 1
 	}
 	sub, err := s.subscribe(queue, prefetch)
 	if err != nil {
@@ -76,7 +76,7 @@ func (e *epoch) read(s *session, queue string, quiet *silence) error {
 	defer func() { _ = sub.channel.Close() }() // fails if the channel has gone already
 	e.nowReading(queue)
 	r := &reading{
-		intake:      newIntake(e.pipeline, sub.channel, ackEvery),
+		intake:      newIntake(e.pipeline, sub.channel, ackEvery*calls),
 		sub:         sub,
 		queue:       queue,
 		logger:      e.logger,
@@ -86,6 +86,7 @@ func (e *epoch) read(s *session, queue string, quiet *silence) error {
 		silence:     quiet,
 		oversized:   func() { e.countOversized(s) },
 	}
+	r.calls = calls
 	defer func() { e.handled += r.handled }()
 	return r.run(e.pipeline.stopping)
 }
