@@ -42,6 +42,8 @@ const (
 	// maxLent is the largest table and list that is kept for the next message, and how many are: emptying
 	// a map costs by the most it ever held.
 	maxLent = 64
+	// maxBaggageText is what a header can be at least without being cut: the W3C asks for so much baggage.
+	maxBaggageText = 8192
 	// maxHeaderDepth is how deep tables and lists may be in each other; what is deeper reads as nil.
 	maxHeaderDepth = 16
 )
