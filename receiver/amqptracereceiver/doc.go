@@ -10,6 +10,7 @@
 //	declare.go       make and bind the own queue (source.go: firehose.go or tap.go)
 //	caution.go       get past a message that the client cannot parse
 //	consume.go     read: when to settle, when to ask for the queue's depth, when to stop
+//	handover.go    hand batches to the pipeline, several at once by setting
 //	delivery.go    decide the fate of deliveries: acknowledge, hold, give back
 //	headers.go       decode the header table
 //	firehose.go      decode a message of the trace exchange … tap.go … or of a tapped exchange

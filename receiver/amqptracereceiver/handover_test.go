@@ -147,3 +147,58 @@ func TestSharesAreAllOfTheBatch(t *testing.T) {
 		assert.EqualValues(t, len(in.events), at)
 	}
 }
+
+// rendezvous lets a call return only when another one is there, too, until it has seen two at once.
+type rendezvous struct {
+	*collected
+	met  chan struct{} // closed when two are there
+	once sync.Once
+	in   chan struct{} // has room for the first
+}
+
+func (r *rendezvous) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	select {
+	case r.in <- struct{}{}: // the first waits
+		select {
+		case <-r.met:
+		case <-time.After(patience):
+		}
+	default:
+		r.once.Do(func() { close(r.met) })
+	}
+	return r.collected.ConsumeTraces(ctx, td)
+}
+
+// With several calls at once every event still gives one span, and every delivery finds its publish.
+func TestParallelCallsKeepPairsAndLoseNothing(t *testing.T) {
+	url := broker.Get(t).URL
+	cfg := configFor(t, url)
+	cfg.Consumer.Parallel = 4
+	cfg.Consumer.AckInterval = time.Minute // the first batches are full ones
+	spans := &rendezvous{collected: &collected{}, met: make(chan struct{}), in: make(chan struct{}, 1)}
+	r := startReceiver(t, cfg, spans)
+	r.reading(1)
+	app := dialApplication(t, url)
+	queue := app.queue(unique("q"), "", "")
+	deliveries, err := app.Consume(queue, "", true, false, false, false, nil)
+	require.NoError(t, err)
+
+	p := newParent()
+	const messages = 2000 // ten times 400 events
+	for range messages {
+		require.NoError(t, app.PublishWithContext(t.Context(), "", queue, false, false, p.message()))
+	}
+	for range messages {
+		<-deliveries
+	}
+	eventually(t, "all spans", func() bool { return r.metric("spans") >= 2*messages })
+	select {
+	case <-spans.met:
+	default:
+		t.Error("there were never two calls at once")
+	}
+	assert.Equal(t, 2*messages, distinct(spans.of(p.trace, "")))
+	for _, d := range spans.of(p.trace, "deliver "+queue) {
+		require.Equal(t, "paired", d.text("amqp.time_source"))
+	}
+}
