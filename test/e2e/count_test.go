@@ -308,5 +308,5 @@ number of spans, and decided about all of them. Took %s.
 `, time.Now().UTC().Format(time.RFC3339), world.broker.broker.Origin, "`make million`",
 		c.published, publish, c.delivered, deliver, c.published+c.delivered, publish+deliver, doubled,
 		unroutableEvery, refusedEvery, took.Round(time.Second))
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 }
