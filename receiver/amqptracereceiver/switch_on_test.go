@@ -35,7 +35,7 @@ func ownedBroker(t *testing.T) *stack.Broker {
 	return b
 }
 
-func control(t *testing.T, b *stack.Broker, args ...string) string {
+func ctl(t *testing.T, b *stack.Broker, args ...string) string {
 	t.Helper()
 	out, err := b.Control(t.Context(), args...)
 	require.NoError(t, err, "%s", out)
@@ -46,7 +46,7 @@ func control(t *testing.T, b *stack.Broker, args ...string) string {
 func asTerm(t *testing.T, b *stack.Broker, text string) string {
 	t.Helper()
 	encoded := base64.StdEncoding.EncodeToString([]byte(text))
-	return control(t, b, "eval", `{ok, Tokens, _} = erl_scan:string(binary_to_list(base64:decode(<<"`+encoded+
+	return ctl(t, b, "eval", `{ok, Tokens, _} = erl_scan:string(binary_to_list(base64:decode(<<"`+encoded+
 		`">>))), {ok, Term} = erl_parse:parse_term(Tokens), Term.`)
 }
 
@@ -54,7 +54,7 @@ func asTerm(t *testing.T, b *stack.Broker, text string) string {
 // a killed broker start again.
 func TestTracingIsSwitchedOnAsTheReadmeSays(t *testing.T) {
 	b := ownedBroker(t)
-	running := control(t, b, "eval", "application:get_env(rabbit, trace_vhosts).")
+	running := ctl(t, b, "eval", "application:get_env(rabbit, trace_vhosts).")
 	require.Equal(t, `{ok,[<<"/">>]}`, running)
 	want := `[{rabbit,[{trace_vhosts,[<<"/">>]}]}]`
 	blocks := fencesOf(t, "erlang")
@@ -66,7 +66,7 @@ func TestTracingIsSwitchedOnAsTheReadmeSays(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, asTerm(t, b, string(deployed)))
 	assert.Equal(t, want, asTerm(t, b, operatorManifest(t).Spec.RabbitMQ.AdvancedConfig))
-	assert.Contains(t, control(t, b, "trace_on", "-p", "/"), "/")
+	assert.Contains(t, ctl(t, b, "trace_on", "-p", "/"), "/")
 }
 
 // manifest is the part of a RabbitmqCluster of the Kubernetes operator that is shown.
