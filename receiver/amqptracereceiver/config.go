@@ -102,6 +102,8 @@ type ConsumerConfig struct {
 	Prefetch    int           `mapstructure:"prefetch"`
 	AckEvery    int           `mapstructure:"ack_every"`
 	AckInterval time.Duration `mapstructure:"ack_interval"`
+	// Parallel is how many batches of AckEvery are handed over at once when so many are here.
+	Parallel int `mapstructure:"parallel"`
 }
 
 // SpansConfig says what the spans look like and which messages give one.
@@ -141,7 +143,7 @@ func createDefaultConfig() component.Config {
 		Reconnect:    BackoffConfig{InitialInterval: 500 * time.Millisecond, MaxInterval: 30 * time.Second},
 		Firehose:     configoptional.Default(defaultFirehose()),
 		Queue:        QueueConfig{Name: "otel.amqp_trace", Expires: 10 * time.Minute, MaxLength: 10_000, MaxLengthBytes: 32 << 20},
-		Consumer:     ConsumerConfig{Prefetch: 1000, AckEvery: 100, AckInterval: 200 * time.Millisecond},
+		Consumer:     ConsumerConfig{Prefetch: 1000, AckEvery: 100, AckInterval: 200 * time.Millisecond, Parallel: 1},
 		Spans:        SpansConfig{ServiceName: "rabbitmq", RespectSampledFlag: true},
 		Limits:       LimitsConfig{MaxHeaderValue: 4096, MaxPending: 100_000, PendingTTL: 5 * time.Minute, MaxHold: 10 * time.Minute},
 		ErrorBackoff: BackoffConfig{InitialInterval: 100 * time.Millisecond, MaxInterval: 10 * time.Second},
@@ -334,6 +336,9 @@ func (c *ConsumerConfig) Validate() error {
 		f.add("ack_every must be between 1 and prefetch (%d), got %d", c.Prefetch, c.AckEvery)
 	}
 	f.positive("ack_interval", c.AckInterval)
+	if most := c.Prefetch / max(c.AckEvery, 1); c.Parallel < 1 || c.Parallel > max(most, 1) {
+		f.add("parallel must be between 1 and prefetch / ack_every (%d), got %d", most, c.Parallel)
+	}
 	return errors.Join(f...)
 }
 

@@ -28,6 +28,9 @@ type intake struct {
 	acker  amqp.Acknowledger
 	// ackEvery is how many deliveries are settled together.
 	ackEvery int
+	// calls is how many calls into the pipeline there may be at once; each has a builder of its own.
+	calls    int
+	builders []*spanBuilder
 
 	events    []event // the spans of the unsettled deliveries
 	unsettled int
@@ -47,6 +50,7 @@ type intake struct {
 // connections and is owned by the run loop's goroutine.
 type pipeline struct {
 	source    source
+	headers   *headerReader
 	decoder   *decoder
 	clock     *clock
 	builder   *spanBuilder
@@ -77,6 +81,7 @@ func newIntake(shared *pipeline, acker amqp.Acknowledger, ackEvery int) *intake 
 		shared:    shared,
 		acker:     acker,
 		ackEvery:  ackEvery,
+		calls:     1,
 		events:    make([]event, 0, ackEvery),
 		hold:      newHold(time.Now(), ackEvery),
 		gone:      context.Background(),
@@ -91,6 +96,9 @@ func (in *intake) take(d *amqp.Delivery, now time.Time) {
 	in.lastTag = d.DeliveryTag
 	in.events = append(in.events, event{})
 	e := &in.events[len(in.events)-1]
+	if packed := packedHeaders(d.Body); d.Headers == nil && len(packed) > 0 {
+		d.Headers = in.shared.headers.read(packed)
+	}
 	skip := in.shared.source.decode(d, e)
 	in.shared.telemetry.took(e.kind, skip, d.Redelivered)
 	if skip != skipNothing {
@@ -109,20 +117,14 @@ func (in *intake) settle() error {
 		return nil
 	}
 	in.shared.telemetry.heard(time.Now())
-	late, err := in.offerInTime()
-	switch {
-	case err == nil:
-		in.shared.telemetry.built(in.events)
-	case errors.Is(err, errRefused):
-		in.shared.telemetry.rejected += int64(len(in.events))
-	case late:
+	switch late, err := in.handOverInTime(); {
+	case late && err != nil:
 		return errHeldTooLong
-	default:
-		return err
-	}
-	if late { // the deliveries have gone back, and come again
+	case late: // the deliveries have gone back, and come again
 		in.shared.report(in.unsettled)
 		return errHeldTooLong
+	case err != nil:
+		return err
 	}
 	if err := in.acker.Ack(in.lastTag, true); err != nil {
 		return fmt.Errorf("acknowledge %d deliveries: %w", in.unsettled, err)
@@ -136,9 +138,9 @@ func (in *intake) settle() error {
 	return nil
 }
 
-// offerInTime offers the spans, and gives their deliveries back when max_hold is over, even if the
+// handOverInTime hands the spans over, and gives their deliveries back when max_hold is over, even if the
 // pipeline does not return: late is true then.
-func (in *intake) offerInTime() (late bool, err error) {
+func (in *intake) handOverInTime() (late bool, err error) {
 	if len(in.events) == 0 {
 		return false, nil
 	}
@@ -154,7 +156,7 @@ func (in *intake) offerInTime() (late bool, err error) {
 		in.giveBack()
 		close(gaveBack)
 	})
-	err = in.offer(ctx)
+	err = in.handOver(ctx)
 	if late = !timer.Stop(); late {
 		<-gaveBack
 	}
@@ -163,18 +165,19 @@ func (in *intake) offerInTime() (late bool, err error) {
 
 // offer hands the spans over until the pipeline has given a final answer, or there is no more time.
 // The spans are built anew for each attempt, because the pipeline may have changed or emptied them.
-func (in *intake) offer(ctx context.Context) error {
+// Several goroutines may call it at once, each with events and a builder of its own.
+func (in *intake) offer(ctx context.Context, events []event, builder *spanBuilder) error {
 	p := in.shared
 	wait := newBackoff(p.retry)
 	ctx = p.obs.StartTracesOp(ctx)
 	for {
-		err := p.next.ConsumeTraces(ctx, p.builder.build(in.events))
+		err := p.next.ConsumeTraces(ctx, builder.build(events))
 		final := finalAnswer(err)
 		if err != nil && final == nil {
 			final = in.pause(wait.NextBackOff())
 		}
 		if err == nil || final != nil {
-			p.obs.EndTracesOp(ctx, p.source.name(), len(in.events), err)
+			p.obs.EndTracesOp(ctx, p.source.name(), len(events), err)
 			return final
 		}
 		p.telemetry.ReceiverAmqpTraceRetries.Add(ctx, 1) // at once: a batch may be held for long

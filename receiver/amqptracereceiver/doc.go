@@ -6,11 +6,13 @@
 //	receiver.go    supervise: one epoch after the other, with backoff, until Shutdown
 //	epoch.go       live through one connection: dial, declare, consume
 //	connection.go    dial (endpoint.go), log in, subscribe; say why it ended
-//	wire.go          throw bodies away, and header blocks that are too large
+//	wire.go          throw bodies away, and header blocks that are too large; keep tables from the client
 //	declare.go       make and bind the own queue (source.go: firehose.go or tap.go)
 //	caution.go       get past a message that the client cannot parse
 //	consume.go     read: when to settle, when to ask for the queue's depth, when to stop
+//	handover.go    hand batches to the pipeline, several at once by setting
 //	delivery.go    decide the fate of deliveries: acknowledge, hold, give back
+//	headers.go       decode the header table
 //	firehose.go      decode a message of the trace exchange … tap.go … or of a tapped exchange
 //	event.go         into an event, as far as a span needs it
 //	carrier.go       headers to span context

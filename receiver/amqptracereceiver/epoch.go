@@ -103,9 +103,9 @@ func (e *epoch) silenceLimit() time.Duration {
 
 // read is one subscription from its beginning to its end. What it leaves unsettled goes back to the queue.
 func (e *epoch) read(s *session, queue string, depths <-chan int) error {
-	prefetch, ackEvery := e.cfg.Consumer.Prefetch, e.cfg.Consumer.AckEvery
+	prefetch, ackEvery, calls := e.cfg.Consumer.Prefetch, e.cfg.Consumer.AckEvery, e.cfg.Consumer.Parallel
 	if e.caution != readNormally {
-		prefetch, ackEvery = 1, 1
+		prefetch, ackEvery, calls = 1, 1, 1
 	}
 	sub, err := s.subscribe(queue, prefetch)
 	if err != nil {
@@ -114,7 +114,7 @@ func (e *epoch) read(s *session, queue string, depths <-chan int) error {
 	defer sub.close()
 	e.nowReading(queue)
 	r := &reading{
-		intake:      newIntake(e.pipeline, sub.channel, ackEvery),
+		intake:      newIntake(e.pipeline, sub.channel, ackEvery*calls),
 		sub:         sub,
 		logger:      e.logger,
 		caution:     e.caution,
@@ -124,6 +124,7 @@ func (e *epoch) read(s *session, queue string, depths <-chan int) error {
 		depths:      depths,
 		oversized:   func() { e.countOversized(s) },
 	}
+	r.calls = calls
 	r.hold = newHold(time.Now(), prefetch)
 	r.gone, r.giveBack, r.onSettled = sub.gone, sub.close, e.nowWell
 	err = r.run(e.pipeline.stopping)

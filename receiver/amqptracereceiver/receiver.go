@@ -50,6 +50,7 @@ func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces)
 	r := &tracesReceiver{cfg: cfg, logger: set.Logger, open: (&net.Dialer{}).DialContext}
 	r.pipeline = &pipeline{
 		source:    newSource(cfg, dec),
+		headers:   newHeaderReader(max(cfg.Limits.MaxHeaderValue, maxBaggageText)),
 		decoder:   dec,
 		clock:     &clock{pairs: newPairs(cfg.Limits)},
 		builder:   &spanBuilder{serviceName: cfg.Spans.ServiceName},

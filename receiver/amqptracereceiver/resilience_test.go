@@ -112,8 +112,8 @@ var poisons = map[string]struct {
 			}
 			return many
 		},
-		durable: true,
-		metric:  "poison_discarded",
+		durable: true, // it would come back for ever
+		metric:  "skipped",
 	},
 }
 

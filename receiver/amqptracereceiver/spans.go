@@ -47,6 +47,13 @@ type spanBuilder struct {
 	ids         identity
 }
 
+// another builder makes the same spans, for a call at the same time.
+func (b *spanBuilder) another() *spanBuilder {
+	other := *b
+	other.ids = identity{}
+	return &other
+}
+
 // build returns one span for each event, in their order. The events stay the caller's.
 func (b *spanBuilder) build(events []event) ptrace.Traces {
 	traces := ptrace.NewTraces()
