@@ -22,7 +22,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -145,16 +144,16 @@ func (r *running) metric(name string) int64 {
 	return sumOf(m)
 }
 
-// byLabel is a counter's values by one of its attributes.
-func (r *running) byLabel(name, label string) map[string]int64 {
+// reconnects is how often the receiver began again, by reason.
+func (r *running) reconnects() map[string]int64 {
 	values := map[string]int64{}
-	m, err := r.tel.GetMetric("otelcol_receiver_amqp_trace_" + name)
+	m, err := r.tel.GetMetric("otelcol_receiver_amqp_trace_reconnects")
 	if err != nil {
 		return values
 	}
 	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		value, _ := p.Attributes.Value(attribute.Key(label))
-		values[value.AsString()] += p.Value
+		reason, _ := p.Attributes.Value("reason")
+		values[reason.AsString()] += p.Value
 	}
 	return values
 }

@@ -5,13 +5,16 @@
 //
 //	receiver.go    supervise: one epoch after the other, with backoff, until Shutdown
 //	epoch.go       live through one connection: dial, declare, consume
-//	connection.go    dial (endpoint.go), log in, subscribe; say why it ended
+//	connection.go    dial (endpoint.go), log in, ask and wait no longer than for so long
 //	wire.go          throw bodies away, and header blocks that are too large; keep tables from the client
 //	declare.go       make and bind the own queue (source.go: firehose.go or tap.go)
+//	subscription.go  consume from it
+//	gauge.go         ask for the queue's depth, beside all that
 //	caution.go       get past a message that the client cannot parse
-//	consume.go     read: when to settle, when to ask for the queue's depth, when to stop
+//	ends.go          why it ended: for the metric, the status, and how soon to try again
+//	consume.go     read: when to settle, when to stop
 //	handover.go    hand batches to the pipeline, several at once by setting
-//	delivery.go    decide the fate of deliveries: acknowledge, hold, give back
+//	delivery.go    decide the fate of deliveries: acknowledge, hold (hold.go: for how long), give back
 //	headers.go       decode the header table
 //	firehose.go      decode a message of the trace exchange … tap.go … or of a tapped exchange
 //	event.go         into an event, as far as a span needs it
@@ -20,6 +23,7 @@
 //	spans.go       build spans of events (identity.go: with ids that never change)
 //	telemetry.go   count it all, once for each batch
 //
-// A goroutine started by Start owns all of it; nothing is shared but the two contexts that Shutdown
-// cancels. Only wire.go is called by another goroutine, the AMQP client's reader.
+// A goroutine started by Start, the run loop, owns all of it; nothing is shared but the two contexts that
+// Shutdown cancels. Others are wire.go, which the AMQP client's reader calls, gauge.go, and the timers that
+// cut a broker off that does not answer and give back what a pipeline keeps for too long.
 package amqptracereceiver

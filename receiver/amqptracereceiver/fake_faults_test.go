@@ -136,7 +136,7 @@ func TestOddHandshakeIsReportedAndTriedAgain(t *testing.T) {
 				time.Sleep(time.Second)
 				assert.Equal(t, 2, b.dialled())
 				require.Equal(t, 1, r.logs.FilterMessage("not reading from the broker").Len())
-				assert.Equal(t, map[string]int64{c.reason: 1}, r.byLabel("reconnects", "reason"))
+				assert.Equal(t, map[string]int64{c.reason: 1}, r.reconnects())
 				assert.Equal(t, c.operator, r.status.operator.Load(), r.logs.FilterMessage("not reading from the broker").All()[0].ContextMap()["error"])
 				assert.True(t, r.status.is(componentstatus.StatusOK))
 				assert.Len(t, spans.of(p.trace, ""), 1)
@@ -274,7 +274,7 @@ func TestDisturbanceLosesNothing(t *testing.T) {
 				if c.reason != "" && c.reason != "channel_closed" && c.reason != "ack_timeout" {
 					dials = 2
 				}
-				assert.Equal(t, want, r.byLabel("reconnects", "reason"))
+				assert.Equal(t, want, r.reconnects())
 				assert.Equal(t, dials, b.dialled())
 				assert.Equal(t, map[bool]int64{c.reason == "cancelled": 1}[true], r.metric("consumer_cancels"))
 				assert.True(t, r.status.is(componentstatus.StatusOK))

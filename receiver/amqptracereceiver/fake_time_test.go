@@ -31,7 +31,7 @@ func TestRequestWithoutAnAnswerEnds(t *testing.T) {
 				}
 			}, func(t *testing.T, b *fakeBroker, r *running) {
 				time.Sleep(12 * time.Second) // connection_timeout and the first pause
-				assert.Equal(t, map[string]int64{"no_answer": 1}, r.byLabel("reconnects", "reason"))
+				assert.Equal(t, map[string]int64{"no_answer": 1}, r.reconnects())
 				assert.Equal(t, 2, b.dialled())
 				p := newParent()
 				b.putMessage(p)
@@ -63,7 +63,7 @@ func TestSilenceIsTakenForDeath(t *testing.T) {
 		assert.Equal(t, 1, b.dialled(), "10 s is the heartbeat")
 		time.Sleep(6 * time.Second)
 		assert.Equal(t, 2, b.dialled(), "nothing for one and a half of it")
-		assert.Equal(t, map[string]int64{"heartbeat_missed": 1}, r.byLabel("reconnects", "reason"))
+		assert.Equal(t, map[string]int64{"heartbeat_missed": 1}, r.reconnects())
 	})
 }
 
@@ -249,7 +249,8 @@ func (p *patient) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 
 func TestPipelineThatWaitsIsToldWhenToStop(t *testing.T) {
 	cfg := fakeConfig()
-	next := &patient{collected{refuse: errFull}}
+	next := &patient{}
+	next.setRefuse(errFull)
 	inFakeTime(t, cfg, next, nil, func(t *testing.T, b *fakeBroker, r *running) {
 		p := newParent()
 		distinctMessages(b, p, 250)
@@ -264,7 +265,7 @@ func TestPipelineThatWaitsIsToldWhenToStop(t *testing.T) {
 		})
 		time.Sleep(time.Minute)
 		assert.Len(t, next.of(p.trace, ""), 250)
-		assert.Equal(t, map[string]int64{"ack_timeout": 1}, r.byLabel("reconnects", "reason"))
+		assert.Equal(t, map[string]int64{"ack_timeout": 1}, r.reconnects())
 		assert.Equal(t, 1, b.dialled())
 	})
 }
@@ -292,7 +293,8 @@ func TestBacklogIsNotHolding(t *testing.T) {
 		p := newParent()
 		distinctMessages(b, p, 6000) // a minute's work
 		time.Sleep(2 * time.Minute)
-		assert.Equal(t, 6000, len(next.of(p.trace, "")))
+		assert.Equal(t, 6000, distinct(next.of(p.trace, "")))
+		assert.EqualValues(t, 6000, r.metric("spans"))
 		assert.Zero(t, r.metric("requeued"))
 		assert.Equal(t, 60, next.attempts(), "full batches, although each takes longer than ack_interval")
 	})

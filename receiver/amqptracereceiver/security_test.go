@@ -81,7 +81,7 @@ func TestUntrustedConnectionsAreRefused(t *testing.T) {
 			cfg.Reconnect.MaxInterval = time.Hour
 			r := startReceiver(t, cfg, &collected{})
 			eventually(t, "two refusals", func() bool { return r.logs.FilterMessage("not reading from the broker").Len() == 2 })
-			assert.Equal(t, map[string]int64{"refused": 2}, r.byLabel("reconnects", "reason"))
+			assert.Equal(t, map[string]int64{"refused": 2}, r.reconnects())
 			assert.True(t, r.status.is(componentstatus.StatusRecoverableError))
 			assert.True(t, r.status.operator.Load())
 			entry := r.logs.FilterMessage("not reading from the broker").All()[1]

@@ -67,7 +67,7 @@ func (sub *subscription) watch() {
 	gone, cancel := context.WithCancel(context.Background())
 	sub.gone = gone
 	sub.wg.Go(func() {
-		<-over
+		_, _ = <-over
 		cancel()
 	})
 }
