@@ -76,21 +76,21 @@ const benchMessages = 20_000
 
 func benchmarkDrain(b *testing.B, body int, drain func(*testing.B, *Config)) {
 	cfg := configFor(b, broker.Get(b).URL)
-	cfg.Queue = QueueConfig{Name: "otel." + unique("bench"), Durable: true, Expires: time.Minute, MaxLength: 1_000_000, MaxLengthBytes: 4 << 30}
+	cfg.OwnQueue = OwnQueueConfig{Name: "otel." + unique("bench"), Durable: true, Expires: time.Minute, MaxLength: 1_000_000, MaxLengthBytes: 4 << 30}
 	app := dialApplication(b, broker.Get(b).URL)
 	shop := app.exchange(unique("shop"), "fanout")
 	cfg.Firehose = some(FirehoseConfig{Events: []string{eventPublish}, Exchanges: []string{shop}})
 	app.queue(unique("q"), shop, "") // takes the messages and drops them
 	s, err := dial(b.Context(), &cfg.Connection, mustEndpoint(b, cfg))
 	require.NoError(b, err)
-	_, err = s.declare(cfg.Queue, newSource(cfg, newDecoder(cfg)).bindings())
+	_, err = s.declare(cfg.OwnQueue, newSource(cfg, newDecoder(cfg)).bindings())
 	require.NoError(b, err)
 	s.close()
 
 	var cpu time.Duration
 	for b.Loop() {
 		b.StopTimer()
-		fill(b, app, shop, body, cfg.Queue.Name)
+		fill(b, app, shop, body, cfg.OwnQueue.Name)
 		before := cpuTime(b)
 		b.StartTimer()
 		drain(b, cfg)
@@ -126,7 +126,7 @@ func drainBare(b *testing.B, cfg *Config) {
 	ch, err := conn.Channel()
 	require.NoError(b, err)
 	require.NoError(b, ch.Qos(cfg.Consumer.Prefetch, 0, false))
-	deliveries, err := ch.Consume(cfg.Queue.Name, "", false, false, false, false, nil)
+	deliveries, err := ch.Consume(cfg.OwnQueue.Name, "", false, false, false, false, nil)
 	require.NoError(b, err)
 	for n := 1; n <= benchMessages; n++ {
 		d := <-deliveries

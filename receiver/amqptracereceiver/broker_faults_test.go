@@ -138,9 +138,9 @@ func (c *collected) requireNoTwoIDs(t *testing.T, p *publisher) {
 }
 
 func durable(cfg *Config, name string) *Config {
-	cfg.Queue.Durable, cfg.Queue.Name = true, "otel."+unique(name)
-	cfg.Queue.MaxLength = 1_000_000
-	cfg.Queue.MaxLengthBytes = 1 << 30
+	cfg.OwnQueue.Durable, cfg.OwnQueue.Name = true, "otel."+unique(name)
+	cfg.OwnQueue.MaxLength = 1_000_000
+	cfg.OwnQueue.MaxLengthBytes = 1 << 30
 	return cfg
 }
 
@@ -183,7 +183,7 @@ func TestConnectionClosedByTheBrokerUnderLoad(t *testing.T) {
 	spans.requireOneEach(t, p, p.finish())
 	assert.Equal(t, map[string]int64{"broker_stopped": 1}, r.reconnects())
 	r.stop()
-	deleteQueue(t, b, cfg.Queue.Name)
+	deleteQueue(t, b, cfg.OwnQueue.Name)
 }
 
 // control may be called by a cleanup, too.
@@ -247,7 +247,7 @@ func TestMemoryAlarm(t *testing.T) {
 	}
 	spans := &collected{refuse: errors.New("full")}
 	cfg := configFor(t, b.URL)
-	cfg.Queue.MaxLength = 1_000_000 // of what is published until the alarm
+	cfg.OwnQueue.MaxLength = 1_000_000 // of what is published until the alarm
 	r := startReceiver(t, cfg, spans)
 	r.reading(1)
 	p := startPublisher(t, b.URL, unique("load"))
@@ -269,7 +269,7 @@ func TestMemoryAlarm(t *testing.T) {
 func TestStoppedPipelineBlocksNoPublisher(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
-	cfg.Queue.MaxLength, cfg.Consumer.Prefetch, cfg.Consumer.AckEvery = 500, 200, 100
+	cfg.OwnQueue.MaxLength, cfg.Consumer.Prefetch, cfg.Consumer.AckEvery = 500, 200, 100
 	next := &stuck{release: make(chan struct{})}
 	r := startReceiver(t, cfg, next)
 	r.reading(1)
@@ -303,7 +303,7 @@ func TestSlowAndFicklePipeline(t *testing.T) {
 	next.requireOneEach(t, p, p.finish())
 	assert.Positive(t, r.metric("retries"))
 	r.stop()
-	deleteQueue(t, broker.Get(t), cfg.Queue.Name)
+	deleteQueue(t, broker.Get(t), cfg.OwnQueue.Name)
 }
 
 // Two replicas with queues of their own see everything, and agree on every id: a backend that keeps one
@@ -313,7 +313,7 @@ func TestTwoReplicasMakeTheSameSpans(t *testing.T) {
 	one, two := &collected{}, &collected{}
 	for _, spans := range []*collected{one, two} {
 		cfg := configFor(t, url)
-		cfg.Queue.MaxLength = 100_000
+		cfg.OwnQueue.MaxLength = 100_000
 		startReceiver(t, cfg, spans).reading(1)
 	}
 	queue := unique("load")
@@ -350,7 +350,7 @@ func TestTwoReplicasShareADurableQueue(t *testing.T) {
 	p.more(t, 200)
 	spans.requireOneEach(t, p, p.finish())
 	two.stop()
-	deleteQueue(t, broker.Get(t), cfg.Queue.Name)
+	deleteQueue(t, broker.Get(t), cfg.OwnQueue.Name)
 }
 
 // A receiver that is stopped, or cut off in the middle, and started again under load: nothing is lost
@@ -376,7 +376,7 @@ func TestRestartedUnderLoad(t *testing.T) {
 	}
 	spans.requireOneEach(t, p, p.finish())
 	r.stop()
-	deleteQueue(t, broker.Get(t), cfg.Queue.Name)
+	deleteQueue(t, broker.Get(t), cfg.OwnQueue.Name)
 }
 
 // An exclusive queue ends with its connection: what is published until it is there again is lost, and
@@ -387,7 +387,7 @@ func TestWhatEachKindOfQueueKeepsOverAReconnect(t *testing.T) {
 			b := broker.Get(t).URL
 			px := startProxy(t, b)
 			cfg := durable(configFor(t, b), "gap")
-			cfg.Queue.Durable = keeps
+			cfg.OwnQueue.Durable = keeps
 			cfg.Connection.Endpoints = []string{"amqp://" + px.listener.Addr().String()}
 			spans := &collected{}
 			r := startReceiver(t, cfg, spans)
@@ -404,7 +404,7 @@ func TestWhatEachKindOfQueueKeepsOverAReconnect(t *testing.T) {
 			assert.Equal(t, keeps, len(spans.of(missed.trace, "")) == 1)
 			r.stop()
 			if keeps {
-				deleteQueue(t, broker.Get(t), cfg.Queue.Name)
+				deleteQueue(t, broker.Get(t), cfg.OwnQueue.Name)
 			}
 		})
 	}

@@ -104,7 +104,11 @@ func startReceiverOver(t testing.TB, cfg *Config, next consumer.Traces, open ope
 	set.Logger = zap.New(core)
 	r, err := NewFactory().CreateTraces(t.Context(), set, cfg, next)
 	require.NoError(t, err)
-	r.(*tracesReceiver).open = open
+	single, _ := r.(*tracesReceiver)
+	if shared, ok := r.(*sharedReceiver); ok {
+		single = shared.tracesReceiver
+	}
+	single.open = open
 	run := &running{Traces: r, t: t, logs: logs, tel: tel, status: &statusHost{Host: componenttest.NewNopHost()}}
 	require.NoError(t, r.Start(t.Context(), run.status))
 	t.Cleanup(run.stop)

@@ -51,13 +51,13 @@ func TestConfigIsRead(t *testing.T) {
 		{exchange: traceExchange, key: "publish.shop"}, {exchange: traceExchange, key: "publish."}, {exchange: traceExchange, key: "deliver.stock.#"},
 	}, newSource(cfg, newDecoder(cfg)).bindings())
 	assert.Equal(t, 2*time.Minute, cfg.Firehose.Get().SilenceWarning)
-	assert.Equal(t, "otel.shop", queueName(cfg.Queue))
-	assert.Equal(t, int64(300_000), queueArguments(cfg.Queue)["x-expires"])
+	assert.Equal(t, "otel.shop", queueName(cfg.OwnQueue))
+	assert.Equal(t, int64(300_000), queueArguments(cfg.OwnQueue)["x-expires"])
 	assert.False(t, cfg.Spans.RespectSampledFlag)
 }
 
 func TestExclusiveQueueHasANewNameEachTime(t *testing.T) {
-	cfg := createDefaultConfig().(*Config).Queue
+	cfg := createDefaultConfig().(*Config).OwnQueue
 	assert.NotEqual(t, queueName(cfg), queueName(cfg))
 	assert.True(t, ownQueue(queueName(cfg)))
 	assert.NotContains(t, queueArguments(cfg), "x-expires")
@@ -84,7 +84,7 @@ func TestEveryMistakeNamesKeyAndValue(t *testing.T) {
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	_, err := load(t, `
 connection: {endpoints: ["http://mq"], vhost: "", heartbeat: 10ms}
-queue: {name: mine, max_length: 0}
+own_queue: {name: mine, max_length: 0}
 consumer: {prefetch: 0}`)
 	require.Error(t, err)
 	for _, want := range []string{"endpoints[0]", `"http://mq"`, "vhost", "heartbeat", "10ms", "name", `"mine"`, "max_length", "prefetch"} {

@@ -21,8 +21,9 @@ type reading struct {
 	// normalAfter ends a cautious reading after so many deliveries.
 	normalAfter int64
 	silence     *silence
-	depths      <-chan int // how many messages wait in the queue, each time the broker was asked
-	oversized   func()     // passes on how many header blocks were too large
+	depths      <-chan int   // how many messages wait in the queue, each time the broker was asked
+	crowded     <-chan error // others consume from a queue that has to be ours alone
+	oversized   func()       // passes on how many header blocks were too large
 }
 
 // errResubscribe ends a reading that should go on with a new channel.
@@ -80,6 +81,7 @@ func (r *reading) receive(stopping context.Context, listen <-chan time.Time) (d 
 			r.mindSilence(now)
 		case depth := <-r.depths:
 			err = r.careless(depth)
+		case err = <-r.crowded:
 		}
 	}
 	return d, true, err

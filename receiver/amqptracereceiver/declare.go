@@ -10,7 +10,7 @@ import (
 
 // declare makes the own queue, binds it, and returns its name. It works on a channel of its own,
 // because the broker closes a channel on which something is refused.
-func (s *session) declare(cfg QueueConfig, bindings []binding) (string, error) {
+func (s *session) declare(cfg OwnQueueConfig, bindings []binding) (string, error) {
 	channel, err := s.channel()
 	if err != nil {
 		return "", err
@@ -37,14 +37,14 @@ func (s *session) declare(cfg QueueConfig, bindings []binding) (string, error) {
 func hintForDeclare(err error) string {
 	var fault *amqp.Error
 	if errors.As(err, &fault) && fault.Code == amqp.PreconditionFailed {
-		return " (the queue was made with other settings: delete it, or change queue::name)"
+		return " (the queue was made with other settings: delete it, or change own_queue::name)"
 	}
 	return ""
 }
 
 // queueName ends an exclusive queue's name with something new each time: for a while after a lost
 // connection the broker still locks the old name.
-func queueName(cfg QueueConfig) string {
+func queueName(cfg OwnQueueConfig) string {
 	if cfg.Durable {
 		return cfg.Name
 	}
@@ -54,7 +54,7 @@ func queueName(cfg QueueConfig) string {
 // queueArguments bound the queue so that it costs the broker little and its publishers nothing. The
 // type is stated because a vhost's default may be another one; a quorum queue would drop messages
 // after 20 redeliveries. What is neither exclusive nor durable is refused since RabbitMQ 4.3.
-func queueArguments(cfg QueueConfig) amqp.Table {
+func queueArguments(cfg OwnQueueConfig) amqp.Table {
 	arguments := amqp.Table{
 		amqp.QueueTypeArg:        amqp.QueueTypeClassic,
 		amqp.QueueMaxLenArg:      int64(cfg.MaxLength),

@@ -177,7 +177,7 @@ func (in *intake) offer(ctx context.Context, events []event, builder *spanBuilde
 			final = in.pause(wait.NextBackOff())
 		}
 		if err == nil || final != nil {
-			p.obs.EndTracesOp(ctx, p.source.name(), len(events), err)
+			p.obs.EndTracesOp(ctx, p.source.name(), builder.count(events), err)
 			return final
 		}
 		p.telemetry.ReceiverAmqpTraceRetries.Add(ctx, 1) // at once: a batch may be held for long

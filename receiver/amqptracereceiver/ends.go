@@ -17,7 +17,7 @@ import (
 // needsOperator is true for what a wait will hardly heal: rights, names, certificates.
 func needsOperator(err error) bool {
 	// RabbitMQ hangs up on a wrong password without a word to this client, which then says ErrCredentials.
-	for _, sure := range []error{errTLSConfig, errNotWelcome, amqp.ErrCredentials, amqp.ErrVhost, amqp.ErrSASL} {
+	for _, sure := range []error{errTLSConfig, errNotWelcome, errShared, amqp.ErrCredentials, amqp.ErrVhost, amqp.ErrSASL} {
 		if errors.Is(err, sure) {
 			return true
 		}

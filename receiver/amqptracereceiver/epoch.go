@@ -34,7 +34,10 @@ func (e *epoch) run() error {
 	defer e.countOversized(s)
 	// A shutdown that has run out of time does not wait for the broker's answers.
 	defer context.AfterFunc(e.pipeline.aborted, s.cut)()
-	queue, err := s.declare(e.cfg.Queue, e.pipeline.source.bindings())
+	if e.otlp != nil {
+		return s.cause(e.readOTLP(s))
+	}
+	queue, err := e.prepare(s)
 	if err != nil {
 		return err
 	}
@@ -43,23 +46,23 @@ func (e *epoch) run() error {
 			return err
 		}
 	}
-	g := &gauge{session: s, queue: queue, maxLength: e.cfg.Queue.MaxLength, telemetry: e.pipeline.telemetry, logger: e.logger}
+	g := e.gauge(s, queue)
 	g.start(depthInterval)
 	defer g.close()
 	e.quiet = silence{since: time.Now()}
 	if e.pipeline.source.always() {
 		e.quiet.limit = e.silenceLimit()
 	}
-	return s.cause(e.readOn(s, queue, g.depths))
+	return s.cause(e.readOn(s, queue, g))
 }
 
 // readOn reads, with one subscription after the other, as long as the connection is good. An
 // exclusive queue ends with its connection, so what a new channel can cure is cured with one.
-func (e *epoch) readOn(s *session, queue string, depths <-chan int) error {
+func (e *epoch) readOn(s *session, queue string, g *gauge) error {
 	wait := newBackoff(e.cfg.Reconnect)
 	for {
 		before := e.handled
-		err := e.read(s, queue, depths)
+		err := e.read(s, queue, g)
 		switch {
 		case errors.Is(err, errHeldTooLong):
 			e.gaveBack(err, queue)
@@ -74,6 +77,29 @@ func (e *epoch) readOn(s *session, queue string, depths <-chan int) error {
 			return err
 		}
 	}
+}
+
+// prepare makes the queue ready that is to be read, and returns its name.
+func (e *epoch) prepare(s *session) (string, error) {
+	if set := e.cfg.Queue.Get(); set != nil {
+		return set.Name, s.claim(*set)
+	}
+	queue, err := s.declare(e.cfg.OwnQueue, e.pipeline.source.bindings())
+	if err == nil && e.management != nil {
+		e.management.connected()
+	}
+	return queue, err
+}
+
+// gauge minds the limit of the own queue, and that a queue of the operator's stays ours alone.
+func (e *epoch) gauge(s *session, queue string) *gauge {
+	g := &gauge{session: s, queue: queue, telemetry: e.pipeline.telemetry, logger: e.logger}
+	if set := e.cfg.Queue.Get(); set == nil {
+		g.maxLength = e.cfg.OwnQueue.MaxLength
+	} else if !set.Force {
+		g.crowded = make(chan error, 1)
+	}
+	return g
 }
 
 // gaveBack reports that the pipeline has refused for so long that everything went back to the queue.
@@ -102,7 +128,7 @@ func (e *epoch) silenceLimit() time.Duration {
 }
 
 // read is one subscription from its beginning to its end. What it leaves unsettled goes back to the queue.
-func (e *epoch) read(s *session, queue string, depths <-chan int) error {
+func (e *epoch) read(s *session, queue string, g *gauge) error {
 	prefetch, ackEvery, calls := e.cfg.Consumer.Prefetch, e.cfg.Consumer.AckEvery, e.cfg.Consumer.Parallel
 	if e.caution != readNormally {
 		prefetch, ackEvery, calls = 1, 1, 1
@@ -121,7 +147,8 @@ func (e *epoch) read(s *session, queue string, depths <-chan int) error {
 		ackInterval: e.cfg.Consumer.AckInterval,
 		normalAfter: int64(e.cfg.Consumer.Prefetch),
 		silence:     &e.quiet,
-		depths:      depths,
+		depths:      g.depths,
+		crowded:     g.crowded,
 		oversized:   func() { e.countOversized(s) },
 	}
 	r.calls = calls

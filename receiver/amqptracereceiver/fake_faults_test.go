@@ -17,7 +17,7 @@ import (
 func fakeConfig() *Config {
 	cfg := createDefaultConfig().(*Config)
 	cfg.Connection.Endpoints = []string{"amqp://mq-1"}
-	cfg.Queue.Durable = true
+	cfg.OwnQueue.Durable = true
 	return cfg
 }
 

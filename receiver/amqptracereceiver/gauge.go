@@ -2,6 +2,7 @@ package amqptracereceiver
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -24,6 +25,9 @@ type gauge struct {
 	// depths has the latest answer, for the run loop; room for one, an older one is replaced.
 	depths chan int
 	full   bool // the queue has been reported as full
+	// crowded is told that others have begun to consume from a queue that has to be ours alone; nil if
+	// it has not.
+	crowded chan error
 
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -84,12 +88,24 @@ func (g *gauge) ask(channel *amqp.Channel) error {
 	}
 	g.telemetry.ReceiverAmqpTraceQueueDepth.Record(context.Background(), int64(queue.Messages))
 	g.mindTheLimit(queue.Messages)
+	g.mindOthers(queue.Consumers)
 	select {
 	case <-g.depths:
 	default:
 	}
 	g.depths <- queue.Messages
 	return nil
+}
+
+// mindOthers says once that the own consumer is no longer the only one.
+func (g *gauge) mindOthers(consumers int) {
+	if g.crowded == nil || consumers < 2 {
+		return
+	}
+	select {
+	case g.crowded <- fmt.Errorf("read queue %q with %d consumers: %w", g.queue, consumers, errShared):
+	default: // has been told
+	}
 }
 
 // mindTheLimit says once that messages are being lost, and again only after the queue was half empty.

@@ -17,7 +17,7 @@ import (
 
 func TestGaugeMeasuresTheQueueAndSaysWhenItIsFull(t *testing.T) {
 	cfg := configFor(t, broker.Get(t).URL)
-	cfg.Queue.Durable, cfg.Queue.Name = true, "otel."+unique("gauged")
+	cfg.OwnQueue.Durable, cfg.OwnQueue.Name = true, "otel."+unique("gauged")
 	tel := componenttest.NewTelemetry()
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.TelemetrySettings = tel.NewTelemetrySettings()
@@ -28,7 +28,7 @@ func TestGaugeMeasuresTheQueueAndSaysWhenItIsFull(t *testing.T) {
 	s, err := dial(t.Context(), &cfg.Connection, mustEndpoint(t, cfg))
 	require.NoError(t, err)
 	defer s.close()
-	queue, err := s.declare(cfg.Queue, nil)
+	queue, err := s.declare(cfg.OwnQueue, nil)
 	require.NoError(t, err)
 	sub, err := s.subscribe(queue, 1)
 	require.NoError(t, err)

@@ -27,11 +27,11 @@ func (in *intake) handOver(ctx context.Context) (end error) {
 	for i, err := range answers {
 		switch {
 		case errors.Is(err, errRefused):
-			in.shared.telemetry.rejected += int64(len(shares[i]))
+			in.shared.telemetry.rejected += int64(in.shared.builder.count(shares[i]))
 		case err != nil:
 			end = err
 		default:
-			in.shared.telemetry.built(shares[i])
+			in.shared.telemetry.built(shares[i], in.shared.builder)
 		}
 	}
 	return end

@@ -33,7 +33,7 @@ func TestTenThousandNames(t *testing.T) {
 	})
 	require.NoError(t, err)
 	cfg := configFor(t, url)
-	cfg.Queue.MaxLength = 100_000
+	cfg.OwnQueue.MaxLength = 100_000
 	r := startReceiver(t, cfg, next)
 	r.reading(1)
 	app := dialApplication(t, url)

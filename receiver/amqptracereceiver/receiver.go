@@ -24,7 +24,10 @@ type tracesReceiver struct {
 	cfg      *Config
 	logger   *zap.Logger
 	pipeline *pipeline
-	open     openSocket // net.Dialer's but in tests
+	// otlp is nil unless that is the mode; management, unless it is to be asked.
+	otlp       *otlp
+	management *management
+	open       openSocket // net.Dialer's but in tests
 
 	stop  context.CancelFunc // no new deliveries, settle what is here
 	abort context.CancelFunc // end calls into the pipeline and the broker as well
@@ -53,12 +56,21 @@ func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces)
 		headers:   newHeaderReader(max(cfg.Limits.MaxHeaderValue, maxBaggageText)),
 		decoder:   dec,
 		clock:     &clock{pairs: newPairs(cfg.Limits)},
-		builder:   &spanBuilder{serviceName: cfg.Spans.ServiceName},
+		builder:   newSpanBuilder(cfg.Spans, cfg.Attributes),
 		next:      next,
 		obs:       obs,
 		telemetry: counts,
 		retry:     cfg.ErrorBackoff,
 		maxHold:   cfg.Limits.MaxHold,
+	}
+	if c := cfg.OTLP.Get(); c != nil {
+		r.otlp = &otlp{cfg: *c, obs: obs, traces: next, formats: formats{encoding: c.Encoding}}
+	}
+	if api := cfg.management(); api != nil {
+		r.management = newManagement(*api, cfg.Connection.VHost, set.Logger, builder)
+		if api.ConnectionNames {
+			dec.names = r.management
+		}
 	}
 	r.pipeline.stopping, r.stop = context.WithCancel(context.Background())
 	r.pipeline.aborted, r.abort = context.WithCancel(context.Background())
@@ -77,6 +89,16 @@ func (r *tracesReceiver) Start(_ context.Context, host component.Host) error {
 			r.logger.Warn("the password crosses the network unencrypted: use amqps", zap.Stringer("endpoint", e))
 		}
 		endpoints[i] = e
+	}
+	if r.otlp != nil {
+		if err := r.otlp.start(host); err != nil {
+			return err
+		}
+	}
+	if r.management != nil {
+		if err := r.management.start(r.pipeline.stopping, &r.wg); err != nil {
+			return err
+		}
 	}
 	r.wg.Go(func() { r.run(host, endpoints) })
 	return nil
@@ -117,7 +139,7 @@ func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 		if e.handled > 0 || time.Since(began) > r.cfg.Reconnect.MaxInterval {
 			wait.Reset()
 		}
-		caution = e.caution.after(err, e.handled, r.cfg.Queue.Durable)
+		caution = e.caution.after(err, e.handled, r.cfg.keepsMessages())
 		pause := wait.NextBackOff()
 		if refusals = countRefusals(refusals, err); refusals > len(endpoints) {
 			pause = jittered(r.cfg.Reconnect.MaxInterval)

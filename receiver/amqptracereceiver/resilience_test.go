@@ -80,18 +80,18 @@ func restart(t *testing.T, b *stack.Broker) {
 func TestQueueDeletedUnderUs(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
-	cfg.Queue.Name = "otel." + unique("deleted")
-	cfg.Queue.Durable = true
+	cfg.OwnQueue.Name = "otel." + unique("deleted")
+	cfg.OwnQueue.Durable = true
 	spans := &collected{}
 	r := startReceiver(t, cfg, spans)
 	r.reading(1)
 	app := dialApplication(t, url)
-	app.mustSucceed(app.QueueDelete(cfg.Queue.Name, false, false, false))
+	app.mustSucceed(app.QueueDelete(cfg.OwnQueue.Name, false, false, false))
 	r.reading(2)
 	seen(t, spans, app, app.queue(unique("q"), "", ""))
 	assert.Equal(t, 1, r.logs.FilterMessage("not reading from the broker").Len())
 	r.stop()
-	app.mustSucceed(app.QueueDelete(cfg.Queue.Name, false, false, false))
+	app.mustSucceed(app.QueueDelete(cfg.OwnQueue.Name, false, false, false))
 }
 
 // poisons are messages that end the connection of an ordinary client that reads their copies from the firehose.
@@ -122,8 +122,8 @@ func TestPoisonMessageIsPassedAndNothingElseIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := broker.Get(t).URL
 			cfg := configFor(t, url)
-			cfg.Queue.Durable = poison.durable
-			cfg.Queue.Name = "otel." + unique("poison")
+			cfg.OwnQueue.Durable = poison.durable
+			cfg.OwnQueue.Name = "otel." + unique("poison")
 			spans := &collected{}
 			r := startReceiver(t, cfg, spans)
 			r.reading(1)
@@ -145,7 +145,7 @@ func TestPoisonMessageIsPassedAndNothingElseIsLost(t *testing.T) {
 				assert.Zero(t, r.logs.FilterMessage("not reading from the broker").Len(), "the connection survives")
 				return
 			}
-			app.mustSucceed(app.QueueDelete(cfg.Queue.Name, false, false, false))
+			app.mustSucceed(app.QueueDelete(cfg.OwnQueue.Name, false, false, false))
 		})
 	}
 }
@@ -201,7 +201,7 @@ func TestLargeAndOddHeaders(t *testing.T) {
 func TestRefusingPipelineHoldsUpNobody(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
-	cfg.Queue.MaxLength = 100_000
+	cfg.OwnQueue.MaxLength = 100_000
 	spans := &collected{refuse: errors.New("full")}
 	r := startReceiver(t, cfg, spans)
 	r.reading(1)
@@ -264,8 +264,8 @@ func TestPermanentRefusalIsCountedAndOver(t *testing.T) {
 func TestEveryEventGivesOneSpan(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
-	cfg.Queue.MaxLength = 1_000_000
-	cfg.Queue.MaxLengthBytes = 1 << 30
+	cfg.OwnQueue.MaxLength = 1_000_000
+	cfg.OwnQueue.MaxLengthBytes = 1 << 30
 	spans := &collected{}
 	r := startReceiver(t, cfg, spans)
 	r.reading(1)
@@ -300,7 +300,7 @@ func TestShutdownHandsOverWhatIsHere(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
 	cfg.Consumer.AckInterval = time.Hour // nothing but the shutdown settles
-	cfg.Queue.Name, cfg.Queue.Durable = "otel."+unique("shutdown"), true
+	cfg.OwnQueue.Name, cfg.OwnQueue.Durable = "otel."+unique("shutdown"), true
 	spans := &collected{}
 	r := startReceiver(t, cfg, spans)
 	r.reading(1)
@@ -311,7 +311,7 @@ func TestShutdownHandsOverWhatIsHere(t *testing.T) {
 		app.publish("", queue, p.message())
 	}
 	waiting := func() int {
-		q, err := app.QueueDeclarePassive(cfg.Queue.Name, true, false, false, false, nil)
+		q, err := app.QueueDeclarePassive(cfg.OwnQueue.Name, true, false, false, false, nil)
 		require.NoError(t, err)
 		return q.Messages
 	}
@@ -319,7 +319,7 @@ func TestShutdownHandsOverWhatIsHere(t *testing.T) {
 	r.stop()
 	assert.NotEmpty(t, spans.of(p.trace, ""))
 	assert.Equal(t, 50, len(spans.of(p.trace, ""))+waiting(), "handed over or still with the broker")
-	app.mustSucceed(app.QueueDelete(cfg.Queue.Name, false, false, false))
+	app.mustSucceed(app.QueueDelete(cfg.OwnQueue.Name, false, false, false))
 }
 
 func TestSeveralEndpointsAreTriedInTurn(t *testing.T) {

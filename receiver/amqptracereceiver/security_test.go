@@ -99,7 +99,7 @@ func TestLeastRightsSuffice(t *testing.T) {
 	for name, durable := range map[string]bool{"exclusive": false, "durable": true} {
 		t.Run(name, func(t *testing.T) {
 			cfg := leastConfig(t)
-			cfg.Queue.Durable, cfg.Queue.Name = durable, "otel."+unique("least")
+			cfg.OwnQueue.Durable, cfg.OwnQueue.Name = durable, "otel."+unique("least")
 			spans := &collected{}
 			startReceiver(t, cfg, spans).reading(1)
 			app := admin(t)
@@ -194,7 +194,7 @@ func TestNoSecretIsEverShown(t *testing.T) {
 		func(cfg *Config) { cfg.Connection.Auth.Plain.Get().Username = "somebody" },
 		func(cfg *Config) { cfg.Connection.TLS.Get().KeyPem += "broken" },
 		func(cfg *Config) { cfg.Connection.TLS.Get().CertPem = configPassword(string(secrets.client.key)) },
-		func(cfg *Config) { cfg.Queue.Name = "not ours" },
+		func(cfg *Config) { cfg.OwnQueue.Name = "not ours" },
 		func(cfg *Config) {
 			cfg.Tap = []TapConfig{{Exchange: "amq.topic", Type: "topic", BindingKeys: []string{"#"}}}
 		},

@@ -60,9 +60,10 @@ func (t *telemetry) took(kind string, skip skipReason, redelivered bool) {
 	}
 }
 
-func (t *telemetry) built(events []event) {
+func (t *telemetry) built(events []event, b *spanBuilder) {
 	for i := range events {
 		t.spans[events[i].kind]++
+		t.spans[operationDeadLetter] += int64(b.deathCount(&events[i]))
 	}
 }
 
@@ -73,6 +74,9 @@ func (p *pipeline) report(settled int) {
 	addAll(ctx, t.ReceiverAmqpTraceSpans, "operation", t.spans)
 	addAll(ctx, t.ReceiverAmqpTraceSkipped, "reason", t.skipped)
 	addAll(ctx, t.ReceiverAmqpTraceContextErrors, "propagator", p.decoder.malformed)
+	if p.decoder.trust != nil {
+		add(ctx, t.ReceiverAmqpTraceDistrustedContexts, &p.decoder.trust.distrusted)
+	}
 	add(ctx, t.ReceiverAmqpTraceRedelivered, &t.redelivered)
 	add(ctx, t.ReceiverAmqpTraceRejectedSpans, &t.rejected)
 	add(ctx, t.ReceiverAmqpTraceClampedDurations, &p.clock.clamped)

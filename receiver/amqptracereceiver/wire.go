@@ -38,7 +38,8 @@ type wire struct {
 	frameMax  atomic.Int64
 	oversized atomic.Int64 // header blocks emptied
 	// ended is set once the socket has given an error instead of bytes.
-	ended atomic.Bool
+	ended    atomic.Bool
+	payloads payloads
 
 	out   []byte // behind edited; bounded by the frame size, and kept
 	large []byte // a header frame that does not fit into in's buffer; bounded likewise
@@ -66,7 +67,7 @@ const (
 )
 
 func newWire(conn net.Conn) *wire {
-	return &wire{Conn: conn, in: bufio.NewReaderSize(conn, 32<<10)}
+	return &wire{Conn: conn, in: bufio.NewReaderSize(conn, 32<<10), payloads: payloads{cut: map[uint16]struct{}{}}}
 }
 
 // originalBodyBytes is the length of the body that a message had on the wire.
@@ -145,6 +146,9 @@ func (w *wire) nextFrame() error {
 		return err
 	}
 	size := int64(binary.BigEndian.Uint32(prefix[3:]))
+	if w.payloads.maxBytes.Load() > 0 {
+		return w.payloadFrame(prefix, size)
+	}
 	switch prefix[0] {
 	case frameBody:
 		w.skip = size + frameExtraBytes

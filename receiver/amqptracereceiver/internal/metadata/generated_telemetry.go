@@ -31,16 +31,21 @@ type TelemetryBuilder struct {
 	ReceiverAmqpTraceAckBatchSize          metric.Int64Histogram
 	ReceiverAmqpTraceClampedDurations      metric.Int64Counter
 	ReceiverAmqpTraceConnected             metric.Int64Gauge
+	ReceiverAmqpTraceConnectionNames       metric.Int64Gauge
 	ReceiverAmqpTraceConsumerCancels       metric.Int64Counter
 	ReceiverAmqpTraceContextErrors         metric.Int64Counter
+	ReceiverAmqpTraceDistrustedContexts    metric.Int64Counter
+	ReceiverAmqpTraceManagementFailures    metric.Int64Counter
 	ReceiverAmqpTraceMessages              metric.Int64Counter
 	ReceiverAmqpTraceOversizedFrames       metric.Int64Counter
+	ReceiverAmqpTracePayloads              metric.Int64Counter
 	ReceiverAmqpTracePendingEvicted        metric.Int64Counter
 	ReceiverAmqpTracePendingPairs          metric.Int64Gauge
 	ReceiverAmqpTracePoisonDiscarded       metric.Int64Counter
 	ReceiverAmqpTraceQueueDepth            metric.Int64Gauge
 	ReceiverAmqpTraceReconnects            metric.Int64Counter
 	ReceiverAmqpTraceRedelivered           metric.Int64Counter
+	ReceiverAmqpTraceRejectedPayloads      metric.Int64Counter
 	ReceiverAmqpTraceRejectedSpans         metric.Int64Counter
 	ReceiverAmqpTraceRequeued              metric.Int64Counter
 	ReceiverAmqpTraceRetries               metric.Int64Counter
@@ -122,6 +127,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceConnectionNames, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_amqp_trace_connection_names",
+		metric.WithDescription("Client connections whose names are remembered, also those that the management API does not know. [Development]"),
+		metric.WithUnit("{connections}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceConsumerCancels, err = builder.meter.Int64Counter(
 		"otelcol_receiver_amqp_trace_consumer_cancels",
 		metric.WithDescription("Times the broker ended the consumer and left the connection open, as it does when the own queue is deleted. [Development]"),
@@ -134,6 +145,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{messages}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceDistrustedContexts, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_distrusted_contexts",
+		metric.WithDescription("Messages whose trace context counts as missing because neither their publisher nor their vhost is trusted. [Development]"),
+		metric.WithUnit("{messages}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceManagementFailures, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_management_failures",
+		metric.WithDescription("Times the management API did not answer, or refused. [Development]"),
+		metric.WithUnit("{times}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceMessages, err = builder.meter.Int64Counter(
 		"otelcol_receiver_amqp_trace_messages",
 		metric.WithDescription("Messages taken from the broker, by what they report. [Development]"),
@@ -144,6 +167,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_amqp_trace_oversized_frames",
 		metric.WithDescription("Messages whose header block was larger than the negotiated frame size and was cut off on the wire. [Development]"),
 		metric.WithUnit("{messages}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTracePayloads, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_payloads",
+		metric.WithDescription("OTLP payloads accepted by the pipeline. [Development]"),
+		metric.WithUnit("{payloads}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTracePendingEvicted, err = builder.meter.Int64Counter(
@@ -180,6 +209,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_amqp_trace_redelivered",
 		metric.WithDescription("Messages the broker handed to this receiver again; their spans have the same ids as before. [Development]"),
 		metric.WithUnit("{messages}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceRejectedPayloads, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_rejected_payloads",
+		metric.WithDescription("OTLP payloads rejected for good, by the cause; the broker dead-letters or drops them. [Development]"),
+		metric.WithUnit("{payloads}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceRejectedSpans, err = builder.meter.Int64Counter(
