@@ -155,8 +155,8 @@ func (j *job) config() (*amqptracereceiver.Config, error) {
 	}
 	cfg := defaultConfig()
 	cfg.Connection.Endpoints = []string{fmt.Sprintf("%s://%s:%d", uri.Scheme, uri.Host, uri.Port)}
-	cfg.Queue.Name, cfg.Queue.Durable = j.queue, true
-	cfg.Queue.MaxLength, cfg.Queue.MaxLengthBytes = 10_000_000, 16<<30
+	cfg.OwnQueue.Name, cfg.OwnQueue.Durable = j.queue, true
+	cfg.OwnQueue.MaxLength, cfg.OwnQueue.MaxLengthBytes = 10_000_000, 16<<30
 	if j.tap != "" {
 		cfg.Tap = []amqptracereceiver.TapConfig{{Exchange: j.tap, Type: "fanout"}}
 		return cfg, nil
