@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
-	"github.com/otelcol-journey/otelcol-journey/internal/stack/stacktest"
 )
 
 // publisher publishes without pause, as an application does, and notes what the broker has confirmed.
@@ -147,7 +146,7 @@ func durable(cfg *Config, name string) *Config {
 // A broker that dies under load takes along what it had in memory, for firehose messages are
 // transient. Nothing comes twice under another id, and nothing is lost from when we read again.
 func TestBrokerKilledUnderLoad(t *testing.T) {
-	b := stacktest.BrokerForTest(t)
+	b := broker.Get(t)
 	if !b.Owned() {
 		t.Skip("the broker of AMQP_URL must not be killed")
 	}

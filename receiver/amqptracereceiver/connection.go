@@ -76,7 +76,7 @@ func dialOver(ctx context.Context, cfg *ConnectionConfig, e endpoint, open openS
 // errors of its own for it.
 func hungUp(err error) bool {
 	var fault *amqp.Error
-	return errors.As(err, new(*net.OpError)) || errors.As(err, &fault) && fault.Code == amqp.FrameError
+	return errors.As(err, new(*net.OpError)) || errors.As(err, &fault) && (fault.Code == amqp.FrameError || errors.Is(fault, amqp.ErrClosed))
 }
 
 // secured opens the socket and, for amqps, speaks TLS on it.

@@ -17,7 +17,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
-	"github.com/otelcol-journey/otelcol-journey/internal/stack/stacktest"
 )
 
 // seen publishes messages until one of them has become a span: the receiver is back.
@@ -43,7 +42,7 @@ func (a *application) mustSucceed(_ int, err error) {
 }
 
 func TestBrokerMayBeDownAtStartAndDieLater(t *testing.T) {
-	b := stacktest.BrokerForTest(t)
+	b := broker.Get(t)
 	if !b.Owned() {
 		t.Skip("the broker of AMQP_URL must not be killed")
 	}
@@ -68,6 +67,7 @@ func TestBrokerMayBeDownAtStartAndDieLater(t *testing.T) {
 	eventually(t, "disconnected", func() bool {
 		return r.metric("connected") == 0 && r.status.is(componentstatus.StatusRecoverableError)
 	})
+	restart(t, b) // for the tests that come after
 }
 
 func restart(t *testing.T, b *stack.Broker) {

@@ -67,7 +67,9 @@ func (sub *subscription) watch() {
 	gone, cancel := context.WithCancel(context.Background())
 	sub.gone = gone
 	sub.wg.Go(func() {
-		_, _ = <-over
+		for range over { // gets at most one error, and is closed with the channel
+			cancel()
+		}
 		cancel()
 	})
 }
