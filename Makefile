@@ -89,7 +89,7 @@ bin/demo: $(PROGRAM_SOURCES)
 	@mkdir -p bin && go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/demo
 
 ##@ Check
-.PHONY: test lint fmt generate generate-check unit race fuzz-short e2e check-config tidy-check bench soak
+.PHONY: test lint fmt generate generate-check unit race fuzz-short e2e check-config tidy-check bench bench-amqp soak million
 # The end-to-end tests come before the others because they install RabbitMQ where it has to be;
 # the packages' own tests with a broker skip where there is none.
 TEST_STAGES := lint generate-check e2e unit race
@@ -161,6 +161,15 @@ tidy-check: ## go.mod and go.sum of every module are tidy
 
 bench: build ## the whole collector beside tail_sampling and passthrough on the same load
 	@go run -C bench . $(BENCH_FLAGS)
+
+bench-amqp: ## what reading the firehose costs the collector (AMQP_RUN=consume) or the broker (AMQP_RUN=cost)
+	@go run -C bench ./amqp $(or $(AMQP_RUN),consume) $(BENCH_FLAGS)
+
+# The same test counts 50,000 messages in every `make e2e`.
+MILLION_REPORT ?= bench/out/million.md
+million: build bin/jaeger bin/shop ## a million messages through the real parts: every publish and every delivery is one span
+	@mkdir -p '$(dir $(abspath $(MILLION_REPORT)))' && E2E_MESSAGES=1000000 E2E_REPORT='$(abspath $(MILLION_REPORT))' \
+		go test -C test -count=1 -timeout 60m -v -run 'TestEveryPublishAndEveryDeliveryIsOneSpan$$' ./e2e/
 
 SOAK_TIME ?= 10m
 soak: build ## a constant load for SOAK_TIME (10m): fails if memory grows or counts differ

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -9,14 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/bench/internal/load"
+	"github.com/otelcol-journey/otelcol-journey/bench/internal/machine"
 	"github.com/otelcol-journey/otelcol-journey/bench/internal/report"
 )
 
@@ -56,7 +54,7 @@ func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) 
 		return nil, fmt.Errorf("make %s: %w", outDir, err)
 	}
 	return &campaign{settings: s, out: out, header: report.Header{
-		Begun: time.Now(), Command: strings.TrimSpace(command), Machine: machine(),
+		Begun: time.Now(), Command: strings.TrimSpace(command), Machine: machine.Name(),
 		Seed: s.load.Seed, AtPace: s.atPace, PerSecond: s.load.SpansPerSecond, Rounds: s.rounds,
 		LapsSeconds: s.lasts.Seconds(),
 	}}, nil
@@ -64,7 +62,7 @@ func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) 
 
 func (c *campaign) run(ctx context.Context) error {
 	begun := time.Now()
-	c.header.Commit = commit(ctx)
+	c.header.Commit = machine.Commit(ctx)
 	if err := c.copyBinary(); err != nil {
 		return err
 	}
@@ -163,31 +161,3 @@ func bounded(ctx context.Context, expected time.Duration) (context.Context, cont
 }
 
 func (c *campaign) say(format string, args ...any) { fmt.Fprintf(c.out, format+"\n", args...) }
-
-// commit names what was measured, with "+changes" if it was not committed.
-func commit(ctx context.Context) string {
-	revision, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output()
-	if err != nil {
-		return "unknown"
-	}
-	name := strings.TrimSpace(string(revision))
-	if changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changed) > 0 {
-		name += "+changes"
-	}
-	return name
-}
-
-// machine names the processor, as far as the kernel does.
-func machine() string {
-	model := runtime.GOARCH
-	if f, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if _, name, ok := strings.Cut(lines.Text(), ": "); ok && strings.HasPrefix(lines.Text(), "model name") {
-				model = name
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%d × %s, %s, %s", runtime.NumCPU(), model, runtime.GOOS, runtime.Version())
-}

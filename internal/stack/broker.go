@@ -37,6 +37,10 @@ type BrokerSpec struct {
 	Log io.Writer
 	// NoInstall leaves apt-get out: a test skips rather than installs.
 	NoInstall bool
+	// Config returns further lines of rabbitmq.conf, and may write the files that
+	// they name into dir. Only an installed package can have it, so no other way
+	// is tried.
+	Config func(dir string) ([]string, error)
 }
 
 // Broker is a RabbitMQ broker whose virtual host "/" has the firehose on from
@@ -75,7 +79,7 @@ type engine interface {
 // StartBroker starts a broker and returns when it accepts connections. On an
 // error nothing is left running.
 func StartBroker(ctx context.Context, spec BrokerSpec) (*Broker, error) {
-	if url := os.Getenv("AMQP_URL"); url != "" {
+	if url := os.Getenv("AMQP_URL"); url != "" && spec.Config == nil {
 		b := &Broker{URL: url, Origin: "AMQP_URL"}
 		if err := b.awaitReady(ctx, nil); err != nil {
 			return nil, fmt.Errorf("start broker: %w", err)
@@ -115,7 +119,7 @@ func newBroker(ctx context.Context, spec BrokerSpec) (*Broker, error) {
 	if ports.management != 0 {
 		b.ManagementURL = fmt.Sprintf("http://127.0.0.1:%d", ports.management)
 	}
-	if docker := dockerEngine(ctx); docker != "" {
+	if docker := dockerEngine(ctx); docker != "" && spec.Config == nil {
 		b.Origin = "Docker image " + brokerImage
 		b.engine = newContainer(docker, spec, ports)
 		return b, nil
@@ -134,6 +138,9 @@ func newBroker(ctx context.Context, spec BrokerSpec) (*Broker, error) {
 func CanStartBroker(ctx context.Context) bool {
 	return os.Getenv("AMQP_URL") != "" || dockerEngine(ctx) != "" || installedServer() != ""
 }
+
+// CanStartNode says whether StartBroker could have a broker with a Config.
+func CanStartNode() bool { return installedServer() != "" }
 
 // Owned is false for a broker of AMQP_URL.
 func (b *Broker) Owned() bool { return b.engine != nil }

@@ -55,9 +55,17 @@ func newNode(sbin string, spec BrokerSpec, ports ports) (*node, error) {
 	if err := os.MkdirAll(n.path("home"), 0o755); err != nil {
 		return nil, err
 	}
+	config := n.config()
+	if spec.Config != nil {
+		lines, err := spec.Config(spec.Dir)
+		if err != nil {
+			return nil, fmt.Errorf("make the configuration: %w", err)
+		}
+		config += strings.Join(lines, "\n") + "\n"
+	}
 	files := map[string]string{
 		"enabled_plugins": "[" + strings.Join(spec.Plugins, ",") + "].\n",
-		"rabbitmq.conf":   n.config(),
+		"rabbitmq.conf":   config,
 		// trace_on of rabbitmqctl is lost at a restart, this setting is not.
 		"advanced.config": `[{rabbit,[{trace_vhosts,[<<"/">>]}]}].` + "\n",
 	}

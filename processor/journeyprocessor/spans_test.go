@@ -30,6 +30,7 @@ type span struct {
 	Attributes map[string]string `yaml:"attributes"`
 	Published  *[]string         `yaml:"published_to"` // makes it a span of amqp_trace
 	Delivered  string            `yaml:"delivered_from"`
+	Attempt    int64             `yaml:"attempt"`            // of the delivery; 0 is the first
 	DeadFrom   []string          `yaml:"dead_lettered_from"` // the latest first
 	DeadOf     string            `yaml:"dead_lettered_because"`
 	Message    string            `yaml:"message_id"`
@@ -112,8 +113,8 @@ func (s span) fill(out ptrace.Span) {
 	if s.Delivered != "" {
 		out.Attributes().PutStr("amqp.queue", s.Delivered)
 		putStrings(out.Attributes(), "amqp.dead_letter.queues", s.DeadFrom)
-		if len(s.DeadFrom) > 0 {
-			out.Attributes().PutInt("amqp.delivery.attempt", 1)
+		if attempt := max(s.Attempt, int64(min(1, len(s.DeadFrom)))); attempt > 0 {
+			out.Attributes().PutInt("amqp.delivery.attempt", attempt)
 		}
 		if s.DeadOf != "" {
 			death := out.Events().AppendEmpty()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -71,9 +73,16 @@ type running struct {
 type statusHost struct {
 	component.Host
 	last atomic.Pointer[componentstatus.Event]
+	// operator is set if any status said that an operator has to act.
+	operator atomic.Bool
 }
 
-func (h *statusHost) Report(e *componentstatus.Event) { h.last.Store(e) }
+func (h *statusHost) Report(e *componentstatus.Event) {
+	h.last.Store(e)
+	if needs, ok := e.Attributes().Get("needs_operator"); ok && needs.Bool() {
+		h.operator.Store(true)
+	}
+}
 
 func (h *statusHost) is(want componentstatus.Status) bool {
 	e := h.last.Load()
@@ -82,6 +91,12 @@ func (h *statusHost) is(want componentstatus.Status) bool {
 
 func startReceiver(t testing.TB, cfg *Config, next consumer.Traces) *running {
 	t.Helper()
+	return startReceiverOver(t, cfg, next, (&net.Dialer{}).DialContext)
+}
+
+// startReceiverOver starts a receiver that connects with open.
+func startReceiverOver(t testing.TB, cfg *Config, next consumer.Traces, open openSocket) *running {
+	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	tel := componenttest.NewTelemetry()
 	set := receivertest.NewNopSettings(metadata.Type)
@@ -89,6 +104,11 @@ func startReceiver(t testing.TB, cfg *Config, next consumer.Traces) *running {
 	set.Logger = zap.New(core)
 	r, err := NewFactory().CreateTraces(t.Context(), set, cfg, next)
 	require.NoError(t, err)
+	single, _ := r.(*tracesReceiver)
+	if shared, ok := r.(*sharedReceiver); ok {
+		single = shared.tracesReceiver
+	}
+	single.open = open
 	run := &running{Traces: r, t: t, logs: logs, tel: tel, status: &statusHost{Host: componenttest.NewNopHost()}}
 	require.NoError(t, r.Start(t.Context(), run.status))
 	t.Cleanup(run.stop)
@@ -126,6 +146,20 @@ func (r *running) metric(name string) int64 {
 		return 0
 	}
 	return sumOf(m)
+}
+
+// reconnects is how often the receiver began again, by reason.
+func (r *running) reconnects() map[string]int64 {
+	values := map[string]int64{}
+	m, err := r.tel.GetMetric("otelcol_receiver_amqp_trace_reconnects")
+	if err != nil {
+		return values
+	}
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		reason, _ := p.Attributes.Value("reason")
+		values[reason.AsString()] += p.Value
+	}
+	return values
 }
 
 // collected keeps the spans it accepts. While refuse is set it accepts none.

@@ -1,20 +1,13 @@
 package amqptracereceiver
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/otelcol-journey/otelcol-journey/receiver/amqptracereceiver/internal/metadata"
 )
 
 func TestPublishAndDeliveriesBecomeSpans(t *testing.T) {
@@ -172,47 +165,4 @@ func TestDeliveryIsStampedByTheBroker(t *testing.T) {
 	assert.Equal(t, "broker", deliver.text("amqp.time_source"))
 	inQueue, _ := deliver.Attributes().Get("amqp.time_in_queue_ms")
 	assert.InDelta(t, time.Minute.Milliseconds(), inQueue.Double(), 30_000)
-}
-
-func TestInspectionMeasuresTheQueueAndMindsTheSilence(t *testing.T) {
-	cfg := configFor(t, broker.Get(t).URL)
-	cfg.Queue.Durable, cfg.Queue.Name = true, "otel."+unique("inspected")
-	tel := componenttest.NewTelemetry()
-	set := receivertest.NewNopSettings(metadata.Type)
-	set.TelemetrySettings = tel.NewTelemetrySettings()
-	r, err := newTracesReceiver(set, cfg, &collected{})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, r.Shutdown(t.Context())) }()
-
-	s, err := dial(t.Context(), &cfg.Connection, mustEndpoint(t, cfg))
-	require.NoError(t, err)
-	defer s.close()
-	queue, err := s.declare(cfg.Queue, nil)
-	require.NoError(t, err)
-	sub, err := s.subscribe(queue, 1)
-	require.NoError(t, err)
-	app := dialApplication(t, broker.Get(t).URL)
-	for range 5 {
-		app.publish("", queue, amqp.Publishing{})
-	}
-	held := <-sub.deliveries // one of five is with us, unsettled
-
-	core, logs := observer.New(zap.WarnLevel)
-	read := &reading{
-		intake: newIntake(r.pipeline, sub.channel, 1), sub: sub, queue: queue, logger: zap.New(core), oversized: func() {},
-		silence: &silence{limit: time.Minute, since: time.Now().Add(-time.Hour)},
-	}
-	require.NoError(t, read.inspect(time.Now()))
-	depth, err := tel.GetMetric("otelcol_receiver_amqp_trace_queue_depth")
-	require.NoError(t, err)
-	assert.EqualValues(t, 4, sumOf(depth))
-	require.NoError(t, read.inspect(time.Now()))
-	assert.Equal(t, 1, logs.FilterMessageSnippet("the firehose says nothing").Len(), "once")
-
-	require.NoError(t, held.Ack(false))
-	app.mustSucceed(app.QueuePurge(queue, false))
-	read.caution = readSingly
-	eventually(t, "nothing more to be careful about", func() bool { return errors.Is(read.inspect(time.Now()), errResubscribe) })
-	app.mustSucceed(app.QueueDelete(queue, false, false, false))
-	require.ErrorContains(t, read.inspect(time.Now()), queue)
 }

@@ -15,12 +15,22 @@ type spanContext struct {
 	traceID pcommon.TraceID
 	spanID  pcommon.SpanID
 	flags   byte
+	// deferred says that the format can leave the decision open, and did: not sampled is not known.
+	deferred bool
 	// state is the tracestate as it goes on the span; empty if there was none or it was malformed.
 	state string
 }
 
 func (c spanContext) valid() bool   { return !c.traceID.IsEmpty() && !c.spanID.IsEmpty() }
 func (c spanContext) sampled() bool { return c.flags&byte(trace.FlagsSampled) != 0 }
+
+// unsampled is true if it is known that nobody records the trace.
+func (c spanContext) unsampled() bool { return !c.sampled() && !c.deferred }
+
+// same is true if both name the same span.
+func (c spanContext) same(other spanContext) bool {
+	return c.traceID == other.traceID && c.spanID == other.spanID
+}
 
 // propagator reads one format of span context from message headers.
 type propagator interface {
@@ -29,6 +39,38 @@ type propagator interface {
 	// extract returns the span context, and whether the headers hold the format at all: an invalid
 	// context with present true is malformed. It keeps no reference to the headers.
 	extract(headers amqp.Table) (c spanContext, present bool)
+}
+
+// The formats, by the names that OTEL_PROPAGATORS has for them.
+const (
+	propagatorTraceContext = "tracecontext"
+	propagatorBaggage      = "baggage"
+	propagatorB3           = "b3"
+	propagatorB3Multi      = "b3multi"
+	propagatorJaeger       = "jaeger"
+)
+
+// contextPropagators lists the formats that hold a span context.
+func contextPropagators() []string {
+	return []string{propagatorTraceContext, propagatorB3, propagatorB3Multi, propagatorJaeger}
+}
+
+// newPropagators returns the readers of span contexts among the named formats, in their order.
+func newPropagators(names []string, maxStateBytes int) []propagator {
+	var all []propagator
+	for _, name := range names {
+		switch name {
+		case propagatorTraceContext:
+			all = append(all, traceContext{maxStateBytes: maxStateBytes})
+		case propagatorB3:
+			all = append(all, b3Single{})
+		case propagatorB3Multi:
+			all = append(all, b3Multi{})
+		case propagatorJaeger:
+			all = append(all, jaeger{})
+		}
+	}
+	return all
 }
 
 const (
@@ -43,7 +85,7 @@ type traceContext struct {
 	maxStateBytes int
 }
 
-func (traceContext) name() string { return "tracecontext" }
+func (traceContext) name() string { return propagatorTraceContext }
 
 func (p traceContext) extract(headers amqp.Table) (spanContext, bool) {
 	value, present := lookup(headers, traceparentKey)
@@ -146,8 +188,12 @@ func parseTraceparent(s string) (c spanContext, ok bool) {
 	return c, true
 }
 
-// decodeHex accepts lower case only, as the W3C asks.
+// decodeHex accepts lower case only, as the W3C asks, and two digits for each byte of dst, which has
+// at most 16.
 func decodeHex(dst []byte, src string) bool {
+	if len(src) != hex.EncodedLen(len(dst)) {
+		return false
+	}
 	for i := range len(src) {
 		if 'A' <= src[i] && src[i] <= 'F' {
 			return false

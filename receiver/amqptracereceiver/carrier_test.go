@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
-	"time"
+	"unicode/utf8"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -94,33 +96,75 @@ func FuzzTraceContextAgreesWithTheSDK(f *testing.F) {
 	})
 }
 
-// Whatever stands in the headers: an id is valid or there is none, and a message is a span or counted.
-func FuzzHeadersNeverGiveAnInvalidID(f *testing.F) {
+// everything is a configuration in which every header matters.
+const everything = `
+propagators: [tracecontext, b3, b3multi, jaeger, baggage]
+spans: {missing_context: new_trace, dead_letter: span, publisher_time: true, respect_sampled_flag: false}
+attributes: {headers: [any], baggage: [any], body_size: true}
+trust: {users: [checkout]}`
+
+// Whatever stands in the headers: ids are valid, texts are UTF-8 and bounded, no span ends before it
+// starts, and the same message gives the same spans.
+func FuzzHeadersNeverGiveAnInvalidSpan(f *testing.F) {
 	f.Add("traceparent", someParent, []byte(someParent), int64(3), uint8(0))
 	f.Add("TRACEPARENT", "", make([]byte, binaryTraceparentBytes), int64(-1), uint8(3))
+	f.Add("b3", someTrace+"-"+someSpan, []byte("x"), int64(1), uint8(8))
+	f.Add("baggage", "any=%ff", []byte("\xff"), int64(1), uint8(16))
+	f.Add("any", "\xff", []byte("\xff"), int64(1<<40), uint8(17))
 	f.Fuzz(func(t *testing.T, key, str string, raw []byte, number int64, pick uint8) {
 		value := []any{str, raw, number, nil, amqp.Table{key: str}, []any{str}, true, 1.5}[pick%8]
 		headers := amqp.Table{
 			key: value, "x-death": []any{value, amqp.Table{"queue": value, "count": value, "time": value}},
 			"x-delivery-count": value, "timestamp_in_ms": value,
 		}
-		d := firehoseDelivery("deliver.q", headers, func(trace, properties amqp.Table) {
-			properties["message_id"], properties["correlation_id"] = value, value
+		if pick&8 != 0 {
+			headers["uber-trace-id"] = someTrace + ":" + someSpan + ":0:1"
+		}
+		if pick&16 != 0 {
+			headers["ANY"], headers["BAGGAGE"] = value, value
+		}
+		routingKey := []string{"deliver.q", "publish.x"}[pick>>5&1]
+		yaml := []string{"{}", everything}[pick>>6&1]
+		d := firehoseDelivery(routingKey, headers, func(trace, properties amqp.Table) {
+			properties["message_id"], properties["correlation_id"], properties["timestamp"], properties["user_id"] = value, value, value, value
 			trace["routing_keys"], trace["exchange_name"], trace["redelivered"] = value, value, value
 		})
-		source, c := newTestSource()
-		var e event
-		skip := source.decode(&d, &e)
-		if skip != skipNothing {
-			return
+		spans, again := spansOf(t, yaml, d), spansOf(t, yaml, d)
+		if len(spans) != len(again) {
+			t.Fatalf("%d spans, then %d", len(spans), len(again))
 		}
-		c.stamp(&e, time.Unix(1_700_000_000, 0), false)
-		span := (&spanBuilder{serviceName: "rabbitmq"}).build([]event{e}).ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
-		if span.TraceID().IsEmpty() || span.SpanID().IsEmpty() || span.ParentSpanID().IsEmpty() {
-			t.Fatalf("an empty id: %v", e)
-		}
-		if span.EndTimestamp() < span.StartTimestamp() {
-			t.Fatalf("ends before it starts: %v", e)
+		for i, span := range spans {
+			if span.TraceID() != again[i].TraceID() || span.SpanID() != again[i].SpanID() {
+				t.Fatal("other ids the second time")
+			}
+			checkSpan(t, span)
 		}
 	})
+}
+
+func checkSpan(t *testing.T, span ptrace.Span) {
+	t.Helper()
+	if span.TraceID().IsEmpty() || span.SpanID().IsEmpty() || span.EndTimestamp() < span.StartTimestamp() {
+		t.Fatalf("%s of %s from %v to %v", span.SpanID(), span.TraceID(), span.StartTimestamp(), span.EndTimestamp())
+	}
+	for _, link := range span.Links().All() {
+		if link.TraceID().IsEmpty() || link.SpanID().IsEmpty() {
+			t.Fatal("a link to nothing")
+		}
+	}
+	checkText(t, span.Name())
+	for key, value := range span.Attributes().All() {
+		checkText(t, key)
+		if value.Type() == pcommon.ValueTypeStr {
+			checkText(t, value.Str())
+		}
+	}
+}
+
+func checkText(t *testing.T, s string) {
+	t.Helper()
+	const longest = len("destination: ") + 3*4096*3 // three texts, each byte of which may have become a replacement character
+	if !utf8.ValidString(s) || len(s) > longest {
+		t.Fatalf("a bad text of %d bytes", len(s))
+	}
 }

@@ -27,7 +27,7 @@ func (c caution) after(end error, handled int64, durable bool) caution {
 	switch {
 	case !durable:
 		return readNormally
-	case !unreadable(end):
+	case !errors.Is(end, errUnreadable):
 		return c
 	case c == readSingly && handled == 0:
 		return takeFirst
@@ -41,16 +41,20 @@ var errTookUnreadable = errors.New("took an unreadable message off the queue")
 // takeFirst takes one message off the queue without a chance to give it back. If it can be read
 // after all it goes the usual way.
 func (s *session) takeFirst(queue string) (d amqp.Delivery, ok bool, err error) {
-	channel, err := s.conn.Channel()
+	channel, err := s.channel()
 	if err != nil {
-		return d, false, fmt.Errorf("open channel: %w", err)
+		return d, false, err
 	}
-	d, ok, err = channel.Get(queue, true)
-	if unreadable(err) {
+	err = s.request(func() error {
+		d, ok, err = channel.Get(queue, true)
+		return err
+	})
+	if err = s.cause(err); errors.Is(err, errUnreadable) {
 		return d, false, fmt.Errorf("%w: %w", errTookUnreadable, err)
 	}
 	if err != nil {
 		return d, false, fmt.Errorf("get from queue %q: %w", queue, err)
 	}
-	return d, ok, channel.Close()
+	s.closeChannel(channel)
+	return d, ok, nil
 }

@@ -12,7 +12,7 @@ import (
 func TestTakenFirstButReadable(t *testing.T) {
 	url := broker.Get(t).URL
 	cfg := configFor(t, url)
-	cfg.Queue.Durable, cfg.Queue.Name = true, "otel."+unique("first")
+	cfg.OwnQueue.Durable, cfg.OwnQueue.Name = true, "otel."+unique("first")
 	spans := &collected{}
 	r := newTestReceiver(t, spans)
 	r.cfg = cfg
@@ -20,7 +20,7 @@ func TestTakenFirstButReadable(t *testing.T) {
 	s, err := dial(t.Context(), &cfg.Connection, mustEndpoint(t, cfg))
 	require.NoError(t, err)
 	defer s.close()
-	queue, err := s.declare(cfg.Queue, r.pipeline.source.bindings())
+	queue, err := s.declare(cfg.OwnQueue, r.pipeline.source.bindings())
 	require.NoError(t, err)
 
 	app := dialApplication(t, url)

@@ -22,13 +22,9 @@ func (c *clock) stamp(e *event, now time.Time, again bool) {
 	if len(e.deaths) > 0 {
 		return
 	}
-	published, source := e.brokerTime, timeFromBroker
+	published, source := c.published(e, now)
 	if published.IsZero() {
-		var known bool
-		source = timeFromPair
-		if published, known = c.pairs.take(c.ids.message(e), e.redelivered); !known {
-			return
-		}
+		return
 	}
 	if published.After(now) {
 		published = now
@@ -36,6 +32,31 @@ func (c *clock) stamp(e *event, now time.Time, again bool) {
 	}
 	e.start, e.inQueue, e.timeSource = published, true, source
 }
+
+// published is when the delivered message was, and who says so; zero if nobody trustworthy does.
+func (c *clock) published(e *event, now time.Time) (time.Time, string) {
+	if !e.brokerTime.IsZero() {
+		return e.brokerTime, timeFromBroker
+	}
+	if published, known := c.pairs.take(c.ids.message(e), e.redelivered); known {
+		return published, timeFromPair
+	}
+	if plausible(e.publisherTime, now) {
+		return e.publisherTime, timeFromPublisher
+	}
+	return time.Time{}, ""
+}
+
+// plausible sorts out what was never meant as seconds: the firehose squeezes the property into 32 bits,
+// so that milliseconds end up anywhere.
+func plausible(t, now time.Time) bool {
+	return t.After(now.Add(-maxMessageAge)) && t.Before(now.Add(maxClockSkew))
+}
+
+const (
+	maxMessageAge = 7 * 24 * time.Hour
+	maxClockSkew  = time.Minute
+)
 
 func (c *clock) stampPublish(e *event, again bool) {
 	if !e.brokerTime.IsZero() {

@@ -3,7 +3,6 @@ package amqptracereceiver
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,16 +23,25 @@ type Config struct {
 	// Reconnect spaces the attempts to reach a broker. They never end.
 	Reconnect BackoffConfig `mapstructure:"reconnect"`
 
-	// One source may be set; without any it is the firehose.
+	// One mode may be set; without any it is the firehose.
 	Firehose configoptional.Optional[FirehoseConfig] `mapstructure:"firehose"`
 	Tap      []TapConfig                             `mapstructure:"tap"`
+	Queue    configoptional.Optional[QueueConfig]    `mapstructure:"queue"`
+	OTLP     configoptional.Optional[OTLPConfig]     `mapstructure:"otlp"`
 
-	Queue    QueueConfig    `mapstructure:"queue"`
+	// OwnQueue is what firehose and tap declare and read.
+	OwnQueue OwnQueueConfig `mapstructure:"own_queue"`
 	Consumer ConsumerConfig `mapstructure:"consumer"`
-	Spans    SpansConfig    `mapstructure:"spans"`
-	Limits   LimitsConfig   `mapstructure:"limits"`
 
-	// ErrorBackoff spaces the attempts to hand over spans that the pipeline refuses for the moment.
+	// How messages become spans; of no use to otlp.
+	Propagators []string         `mapstructure:"propagators"`
+	Spans       SpansConfig      `mapstructure:"spans"`
+	Attributes  AttributesConfig `mapstructure:"attributes"`
+	Trust       TrustConfig      `mapstructure:"trust"`
+
+	Limits LimitsConfig `mapstructure:"limits"`
+
+	// ErrorBackoff spaces the attempts to hand over what the pipeline refuses for the moment.
 	ErrorBackoff BackoffConfig `mapstructure:"error_backoff"`
 }
 
@@ -68,26 +76,9 @@ type PlainConfig struct {
 // ExternalConfig is SASL EXTERNAL: the broker takes the name from the client certificate.
 type ExternalConfig struct{}
 
-// FirehoseConfig selects what to bind on the broker's trace exchange.
-type FirehoseConfig struct {
-	Events []string `mapstructure:"events"`
-	// Exchanges and Queues are topic patterns over names; "amq.default" is the default exchange.
-	Exchanges []string `mapstructure:"exchanges"`
-	Queues    []string `mapstructure:"queues"`
-	// SilenceWarning is how long a connected firehose may say nothing before a warning; 0 turns it off.
-	SilenceWarning time.Duration `mapstructure:"silence_warning"`
-}
-
-// TapConfig binds the own queue to one exchange of the application.
-type TapConfig struct {
-	Exchange    string   `mapstructure:"exchange"`
-	Type        string   `mapstructure:"type"`
-	BindingKeys []string `mapstructure:"binding_keys"`
-}
-
-// QueueConfig describes the own queue. It is always bounded and drops its oldest messages when
+// OwnQueueConfig describes the queue that firehose and tap declare. It is always bounded and drops its oldest messages when
 // full, so that it can never block or refuse an application's publishers.
-type QueueConfig struct {
+type OwnQueueConfig struct {
 	Name string `mapstructure:"name"`
 	// Durable keeps the queue over a lost connection, until Expires without a consumer. Otherwise
 	// the queue is exclusive and ends with its connection.
@@ -102,13 +93,8 @@ type ConsumerConfig struct {
 	Prefetch    int           `mapstructure:"prefetch"`
 	AckEvery    int           `mapstructure:"ack_every"`
 	AckInterval time.Duration `mapstructure:"ack_interval"`
-}
-
-// SpansConfig says what the spans look like and which messages give one.
-type SpansConfig struct {
-	ServiceName string `mapstructure:"service_name"`
-	// RespectSampledFlag skips messages whose context says that its trace is not recorded.
-	RespectSampledFlag bool `mapstructure:"respect_sampled_flag"`
+	// Parallel is how many batches of AckEvery are handed over at once when so many are here.
+	Parallel int `mapstructure:"parallel"`
 }
 
 // LimitsConfig bounds what strangers' messages can make this receiver hold.
@@ -140,20 +126,14 @@ func createDefaultConfig() component.Config {
 		},
 		Reconnect:    BackoffConfig{InitialInterval: 500 * time.Millisecond, MaxInterval: 30 * time.Second},
 		Firehose:     configoptional.Default(defaultFirehose()),
-		Queue:        QueueConfig{Name: "otel.amqp_trace", Expires: 10 * time.Minute, MaxLength: 10_000, MaxLengthBytes: 32 << 20},
-		Consumer:     ConsumerConfig{Prefetch: 1000, AckEvery: 100, AckInterval: 200 * time.Millisecond},
-		Spans:        SpansConfig{ServiceName: "rabbitmq", RespectSampledFlag: true},
+		Queue:        configoptional.Default(QueueConfig{}),
+		OTLP:         configoptional.Default(defaultOTLP()),
+		OwnQueue:     OwnQueueConfig{Name: "otel.amqp_trace", Expires: 10 * time.Minute, MaxLength: 10_000, MaxLengthBytes: 32 << 20},
+		Consumer:     ConsumerConfig{Prefetch: 1000, AckEvery: 100, AckInterval: 200 * time.Millisecond, Parallel: 1},
+		Propagators:  []string{propagatorTraceContext, propagatorBaggage},
+		Spans:        defaultSpans(),
 		Limits:       LimitsConfig{MaxHeaderValue: 4096, MaxPending: 100_000, PendingTTL: 5 * time.Minute, MaxHold: 10 * time.Minute},
 		ErrorBackoff: BackoffConfig{InitialInterval: 100 * time.Millisecond, MaxInterval: 10 * time.Second},
-	}
-}
-
-func defaultFirehose() FirehoseConfig {
-	return FirehoseConfig{
-		Events:         []string{"publish", "deliver"},
-		Exchanges:      []string{"#"},
-		Queues:         []string{"#"},
-		SilenceWarning: time.Minute,
 	}
 }
 
@@ -177,10 +157,34 @@ func (f *faults) atLeast(key string, least, found int64) {
 // Validate checks what concerns more than one section; each section checks itself.
 func (c *Config) Validate() error {
 	var f faults
-	if c.Firehose.HasValue() && len(c.Tap) > 0 {
-		f.add("only one source may be set, got firehose and tap (%d bindings)", len(c.Tap))
+	if set := c.modes(); len(set) > 1 {
+		f.add("only one mode may be set, got %s", strings.Join(set, " and "))
 	}
+	f = append(f, c.validatePropagators()...)
 	return errors.Join(f...)
+}
+
+// modes lists what is set of the one-of.
+func (c *Config) modes() (set []string) {
+	for _, mode := range []struct {
+		name string
+		set  bool
+	}{
+		{modeFirehose, c.Firehose.HasValue()},
+		{modeTap, len(c.Tap) > 0},
+		{modeQueue, c.Queue.HasValue()},
+		{modeOTLP, c.OTLP.HasValue()},
+	} {
+		if mode.set {
+			set = append(set, mode.name)
+		}
+	}
+	return set
+}
+
+// keepsMessages says whether messages outlive the connection that they were delivered on.
+func (c *Config) keepsMessages() bool {
+	return c.OwnQueue.Durable || c.Queue.HasValue() || c.OTLP.HasValue()
 }
 
 // Validate checks the endpoints and that TLS and authentication fit them.
@@ -241,77 +245,8 @@ func (c *PlainConfig) Validate() error {
 	return nil
 }
 
-// Validate checks event names and patterns.
-func (c *FirehoseConfig) Validate() error {
-	var f faults
-	if len(c.Events) == 0 {
-		f.add("events must hold publish, deliver or both, got none")
-	}
-	for i, e := range c.Events {
-		if e != eventPublish && e != eventDeliver {
-			f.add("events[%d] must be publish or deliver, got %q", i, e)
-		}
-	}
-	f = append(f, validatePatterns("exchanges", c.Exchanges, c.wants(eventPublish))...)
-	f = append(f, validatePatterns("queues", c.Queues, c.wants(eventDeliver))...)
-	if c.SilenceWarning < 0 {
-		f.add("silence_warning must not be negative, got %v", c.SilenceWarning)
-	}
-	return errors.Join(f...)
-}
-
-func (c *FirehoseConfig) wants(event string) bool { return slices.Contains(c.Events, event) }
-
-func validatePatterns(key string, patterns []string, wanted bool) (f faults) {
-	if wanted && len(patterns) == 0 {
-		f.add(`%s must hold at least one pattern, got none ("#" is all)`, key)
-	}
-	for i, p := range patterns {
-		if p == "" {
-			f.add(`%s[%d] must not be empty (the default exchange is "amq.default")`, key, i)
-		}
-		if len(p) > maxNameLength {
-			f.add("%s[%d] must have at most %d bytes, got %d", key, i, maxNameLength, len(p))
-		}
-	}
-	return f
-}
-
-// maxNameLength keeps "publish." and "deliver." in front of a name within AMQP's 255 bytes.
-const maxNameLength = 255 - len("publish.")
-
-// Validate refuses exchanges where a further binding takes messages away from the application
-// (the hash exchanges) or is not possible (the default one).
-func (c *TapConfig) Validate() error {
-	var f faults
-	if c.Exchange == "" || c.Exchange == defaultExchangeName {
-		f.add("exchange must name an exchange other than the default one, got %q", c.Exchange)
-	}
-	switch c.Type {
-	case "topic", "direct":
-		if len(c.BindingKeys) == 0 {
-			f.add("binding_keys must hold at least one key for type %s, got none", c.Type)
-		}
-	case "fanout", "headers":
-		if len(c.BindingKeys) > 0 {
-			f.add("binding_keys must not be set for type %s, which has no use for them, got %q", c.Type, c.BindingKeys)
-		}
-	default:
-		f.add("type must be topic, direct, fanout or headers, got %q", c.Type)
-	}
-	for i, k := range c.BindingKeys {
-		if c.Type == "direct" && strings.ContainsAny(k, "#*") {
-			f.add("binding_keys[%d] must be an exact key for type direct, got %q", i, k)
-		}
-		if len(k) > 255 {
-			f.add("binding_keys[%d] must have at most 255 bytes, got %d", i, len(k))
-		}
-	}
-	return errors.Join(f...)
-}
-
 // Validate keeps the own queue bounded and within the names that least privileges allow.
-func (c *QueueConfig) Validate() error {
+func (c *OwnQueueConfig) Validate() error {
 	var f faults
 	if !strings.HasPrefix(c.Name, ownQueuePrefix) || len(c.Name) > 200 {
 		f.add("name must begin with %q and have at most 200 bytes, got %q", ownQueuePrefix, c.Name)
@@ -334,15 +269,10 @@ func (c *ConsumerConfig) Validate() error {
 		f.add("ack_every must be between 1 and prefetch (%d), got %d", c.Prefetch, c.AckEvery)
 	}
 	f.positive("ack_interval", c.AckInterval)
-	return errors.Join(f...)
-}
-
-// Validate checks that the broker has a name in the trace.
-func (c *SpansConfig) Validate() error {
-	if c.ServiceName == "" {
-		return errors.New(`service_name must be set, got ""`)
+	if most := c.Prefetch / max(c.AckEvery, 1); c.Parallel < 1 || c.Parallel > max(most, 1) {
+		f.add("parallel must be between 1 and prefetch / ack_every (%d), got %d", most, c.Parallel)
 	}
-	return nil
+	return errors.Join(f...)
 }
 
 // Validate checks the bounds.

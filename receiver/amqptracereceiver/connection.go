@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -14,46 +14,80 @@ import (
 
 // session is one connection to one broker. Everything declared, received or acknowledged belongs to
 // one session and is worthless after it: delivery tags of an old session would close a new channel.
-// It is owned by the run loop's goroutine.
+// It is owned by the run loop's goroutine; the gauge (gauge.go) uses a channel of its own on it.
 type session struct {
 	conn *amqp.Connection
 	wire *wire
+	// patience is how long the broker may take to answer one request.
+	patience time.Duration
+	// mute is set when it took longer, and the connection was cut for it.
+	mute atomic.Bool
+	// closed has room for the one value it can ever get, so the client never waits for us.
+	closed chan *amqp.Error
 }
 
-// errTLSConfig marks certificates and keys that cannot be loaded.
-var errTLSConfig = errors.New("load TLS settings")
+var (
+	// errTLSConfig marks certificates and keys that cannot be loaded.
+	errTLSConfig = errors.New("load TLS settings")
+	// errNotWelcome: with TLS 1.3 a broker's verdict on our certificate comes after our side of the
+	// handshake is complete, and is mostly lost because the broker hangs up with it.
+	errNotWelcome = errors.New("hung up right after the TLS handshake (does the broker accept our certificate?)")
+	// errNoAnswer: the broker has kept the connection but not answered a request on it.
+	errNoAnswer = errors.New("the broker does not answer")
+	// errUnreadable: the client gave the connection up because it could not parse what came on it.
+	errUnreadable = errors.New("the client cannot read what the broker sent")
+)
+
+// openSocket opens a TCP connection, as net.Dialer.DialContext does.
+type openSocket func(ctx context.Context, network, address string) (net.Conn, error)
 
 // dial connects to e. It returns when ctx ends, at the latest after the connection timeout.
 func dial(ctx context.Context, cfg *ConnectionConfig, e endpoint) (*session, error) {
+	return dialOver(ctx, cfg, e, (&net.Dialer{}).DialContext)
+}
+
+func dialOver(ctx context.Context, cfg *ConnectionConfig, e endpoint, open openSocket) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectionTimeout)
 	defer cancel()
-	conn, err := dialSocket(ctx, cfg, e)
+	conn, err := secured(ctx, cfg, e, open)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", e, err)
 	}
 	// Until the handshake is done nothing else would end the wait for a silent peer.
 	interrupt := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	s := &session{wire: newWire(conn)}
+	s := &session{wire: newWire(conn), patience: cfg.ConnectionTimeout}
 	s.conn, err = amqp.Open(s.wire, amqpConfig(cfg))
 	if !interrupt() {
 		err = ctx.Err()
 	}
 	if err != nil {
 		_ = conn.Close()
+		if e.tls && hungUp(err) {
+			err = fmt.Errorf("%w: %w", errNotWelcome, err)
+		}
 		return nil, fmt.Errorf("log in to %s: %w", e, err)
 	}
+	s.closed = s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	s.wire.frameMax.Store(int64(s.conn.Config.FrameSize))
 	return s, nil
 }
 
-func dialSocket(ctx context.Context, cfg *ConnectionConfig, e endpoint) (net.Conn, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", e.address())
+// hungUp is true if the connection broke before the broker said a word. After that the client has
+// errors of its own for it.
+func hungUp(err error) bool {
+	var fault *amqp.Error
+	return errors.As(err, new(*net.OpError)) || errors.As(err, &fault) && (fault.Code == amqp.FrameError || errors.Is(fault, amqp.ErrClosed))
+}
+
+// secured opens the socket and, for amqps, speaks TLS on it.
+func secured(ctx context.Context, cfg *ConnectionConfig, e endpoint, open openSocket) (net.Conn, error) {
+	conn, err := open(ctx, "tcp", e.address())
 	if err != nil || !e.tls {
 		return conn, err
 	}
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if set := cfg.TLS.Get(); set != nil {
+		// Loaded for each connection, so a renewed certificate is used from the next one on.
 		if settings, err = set.LoadTLSConfig(ctx); err != nil {
 			_ = conn.Close()
 			return nil, fmt.Errorf("%w: %w", errTLSConfig, err)
@@ -96,103 +130,64 @@ func authentication(cfg AuthConfig) amqp.Authentication {
 	return &amqp.PlainAuth{Username: "guest", Password: "guest"}
 }
 
+// request does one request. A broker that is well enough to send heartbeats may still never answer
+// it, so after a while the connection is cut, which ends the request.
+func (s *session) request(do func() error) error {
+	timer := time.AfterFunc(s.patience, func() {
+		s.mute.Store(true)
+		s.cut()
+	})
+	err := do()
+	timer.Stop()
+	if err != nil && s.mute.Load() {
+		return fmt.Errorf("%w within %v: %w", errNoAnswer, s.patience, err)
+	}
+	return err
+}
+
+// cause is why the connection ended, if it has: err may be just where that showed first, such as an
+// acknowledgement that could not be sent. The client has one code for a connection that broke and for
+// bytes that it cannot parse; only the wire knows whether the socket was still good.
+func (s *session) cause(err error) error {
+	if err == nil || !s.conn.IsClosed() {
+		return err
+	}
+	if s.mute.Load() {
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	impatience := time.AfterFunc(s.patience, s.cut)
+	defer impatience.Stop()
+	why := <-s.closed
+	switch {
+	case why == nil:
+		return err
+	case why.Server || s.wire.ended.Load():
+		return fmt.Errorf("connection closed: %w", why)
+	}
+	return fmt.Errorf("%w: %w", errUnreadable, why)
+}
+
+// cut ends the connection without a word. It may be called at any time and by any goroutine.
+func (s *session) cut() { _ = s.wire.Close() }
+
 // closeTimeout is how long a broker may take to answer that we close; a dead one never will.
 const closeTimeout = 3 * time.Second
 
 // close ends the session. An error would change nothing: the broker drops what it cannot reach.
 func (s *session) close() { _ = s.conn.CloseDeadline(time.Now().Add(closeTimeout)) }
 
-// subscription is one channel that consumes the own queue. Closing it gives everything unsettled
-// back to the queue, also to an exclusive one, which only ends with the connection.
-type subscription struct {
-	channel    *amqp.Channel
-	deliveries <-chan amqp.Delivery
-	// Both have room for the one value they can ever get, so the client never waits for us.
-	closed    chan *amqp.Error
-	cancelled chan string
-}
-
-// consumerTag is unique on its channel, which has no other consumer.
-const consumerTag = "amqp_trace"
-
-// errCancelled: the broker ended the consumer but neither channel nor connection. That is what
-// happens when the queue is deleted.
-var errCancelled = errors.New("the broker cancelled the consumer (was the queue deleted?)")
-
-func (s *session) subscribe(queue string, prefetch int) (*subscription, error) {
-	channel, err := s.conn.Channel()
+// channel opens a channel.
+func (s *session) channel() (channel *amqp.Channel, err error) {
+	err = s.request(func() error {
+		channel, err = s.conn.Channel()
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
-	if err := channel.Qos(prefetch, 0, false); err != nil {
-		return nil, fmt.Errorf("set prefetch %d: %w", prefetch, err)
-	}
-	sub := &subscription{
-		channel:   channel,
-		closed:    channel.NotifyClose(make(chan *amqp.Error, 1)),
-		cancelled: channel.NotifyCancel(make(chan string, 1)),
-	}
-	sub.deliveries, err = channel.Consume(queue, consumerTag, false, false, false, false, nil)
-	if err != nil {
-		return nil, fmt.Errorf("consume from queue %q: %w", queue, err)
-	}
-	return sub, nil
+	return channel, nil
 }
 
-// cause says why deliveries was closed. It must not be called before that.
-func (sub *subscription) cause() error {
-	if _, cancelled := <-sub.cancelled; cancelled {
-		return errCancelled
-	}
-	if err := <-sub.closed; err != nil {
-		return fmt.Errorf("channel closed: %w", err)
-	}
-	return errors.New("channel closed")
-}
-
-// unreadable is true if the client gave the connection up because it could not parse what the broker
-// sent, and not because the connection broke. The client reports both with the same code; only its
-// own errors begin like this.
-func unreadable(err error) bool {
-	var fault *amqp.Error
-	return errors.As(err, &fault) && fault.Code == amqp.FrameError && strings.HasPrefix(fault.Reason, "Exception (")
-}
-
-// needsOperator is true for what a short wait will hardly heal: rights, names, certificates.
-func needsOperator(err error) bool {
-	// RabbitMQ hangs up on a wrong password without a word to this client, which then says ErrCredentials.
-	if errors.Is(err, errTLSConfig) || errors.Is(err, amqp.ErrCredentials) || errors.Is(err, amqp.ErrVhost) {
-		return true
-	}
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) {
-		return true
-	}
-	var fault *amqp.Error
-	if !errors.As(err, &fault) || !fault.Server {
-		return false
-	}
-	switch fault.Code {
-	case amqp.AccessRefused, amqp.NotFound, amqp.PreconditionFailed, amqp.NotAllowed:
-		return true
-	}
-	return false
-}
-
-// reconnectReason is the error as a metric's label.
-func reconnectReason(err error) string {
-	var fault *amqp.Error
-	switch {
-	case errors.Is(err, errCancelled):
-		return "cancelled"
-	case unreadable(err):
-		return "unreadable"
-	case needsOperator(err):
-		return "refused"
-	case errors.As(err, &fault) && fault.Code == amqp.ConnectionForced:
-		return "broker_stopped"
-	case errors.As(err, new(*net.OpError)):
-		return "unreachable"
-	}
-	return "connection_lost"
-}
+// closeChannel gives everything unsettled on the channel back to its queue. An error would change
+// nothing: the channel has gone already, or the connection has.
+func (s *session) closeChannel(channel *amqp.Channel) { _ = s.request(channel.Close) }

@@ -3,7 +3,6 @@ package amqptracereceiver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -14,32 +13,34 @@ import (
 type reading struct {
 	*intake
 	sub     *subscription
-	queue   string
 	logger  *zap.Logger
 	caution caution
 
 	ackInterval time.Duration
+	due         *time.Ticker // settle what is here
 	// normalAfter ends a cautious reading after so many deliveries.
 	normalAfter int64
 	silence     *silence
-	oversized   func() // passes on how many header blocks were too large
+	depths      <-chan int   // how many messages wait in the queue, each time the broker was asked
+	crowded     <-chan error // others consume from a queue that has to be ours alone
+	oversized   func()       // passes on how many header blocks were too large
 }
 
 // errResubscribe ends a reading that should go on with a new channel.
 var errResubscribe = errors.New("resubscribe")
 
-// depthInterval is how often the broker is asked how many messages wait in the own queue.
-const depthInterval = 10 * time.Second
+// silenceInterval is how often silence is minded.
+const silenceInterval = 10 * time.Second
 
 // run reads until the subscription ends, or there is reason to end it. It returns nil only after an
 // orderly stop.
 func (r *reading) run(stopping context.Context) error {
-	settle := time.NewTicker(r.ackInterval)
-	defer settle.Stop()
-	inspect := time.NewTicker(depthInterval)
-	defer inspect.Stop()
+	r.due = time.NewTicker(r.ackInterval)
+	defer r.due.Stop()
+	listen := time.NewTicker(silenceInterval)
+	defer listen.Stop()
 	for stopping.Err() == nil {
-		d, open, err := r.receive(stopping, settle.C, inspect.C)
+		d, open, err := r.receive(stopping, listen.C)
 		switch {
 		case errors.Is(err, errStopping):
 			return r.finish()
@@ -57,7 +58,7 @@ func (r *reading) run(stopping context.Context) error {
 
 // receive waits for the next delivery and meanwhile does what is due. open is false at the
 // subscription's end.
-func (r *reading) receive(stopping context.Context, settle, inspect <-chan time.Time) (d amqp.Delivery, open bool, err error) {
+func (r *reading) receive(stopping context.Context, listen <-chan time.Time) (d amqp.Delivery, open bool, err error) {
 	// With a backlog this costs a third of the select below.
 	select {
 	case d, open = <-r.sub.deliveries:
@@ -66,18 +67,21 @@ func (r *reading) receive(stopping context.Context, settle, inspect <-chan time.
 	}
 	for err == nil {
 		if r.unsettled == 0 {
-			r.drainedAt = time.Now()
+			r.hold.drained(time.Now(), r.lastTag)
 		}
 		select {
 		case d, open = <-r.sub.deliveries:
 			return d, open, nil
 		case <-stopping.Done():
 			err = errStopping
-		case <-settle:
+		case <-r.due.C:
 			r.oversized()
-			err = r.settle()
-		case now := <-inspect:
-			err = r.inspect(now)
+			err = r.settleBatch()
+		case now := <-listen:
+			r.mindSilence(now)
+		case depth := <-r.depths:
+			err = r.careless(depth)
+		case err = <-r.crowded:
 		}
 	}
 	return d, true, err
@@ -91,7 +95,7 @@ func (r *reading) accept(d *amqp.Delivery) error {
 	if !r.full() {
 		return nil
 	}
-	if err := r.settle(); err != nil {
+	if err := r.settleBatch(); err != nil {
 		return err
 	}
 	if r.caution != readNormally && r.handled >= r.normalAfter {
@@ -100,11 +104,19 @@ func (r *reading) accept(d *amqp.Delivery) error {
 	return nil
 }
 
+// settleBatch settles what is here. The interval begins anew after it: what became due while a slow
+// pipeline took the batch would cut the next one short.
+func (r *reading) settleBatch() error {
+	err := r.settle()
+	r.due.Reset(r.ackInterval)
+	return err
+}
+
 // finish ends an orderly stop: no new deliveries, what is here is handed over once and settled, and
 // what the pipeline refuses now is left unsettled.
 func (r *reading) finish() error {
-	if err := r.sub.channel.Cancel(consumerTag, false); err != nil {
-		return fmt.Errorf("cancel consumer: %w", err)
+	if err := r.sub.cancel(); err != nil {
+		return err
 	}
 	for d := range r.sub.deliveries { // ends, because the consumer is gone
 		r.take(&d, time.Now())
@@ -117,19 +129,16 @@ func (r *reading) finish() error {
 	return r.settle()
 }
 
-// inspect asks the broker for the queue's depth; it answers with an error if the queue is gone.
-// A cautious reading that has nothing left to read becomes a normal one.
-func (r *reading) inspect(now time.Time) error {
-	queue, err := r.sub.channel.QueueDeclarePassive(r.queue, false, false, false, false, nil)
-	if err != nil {
-		return fmt.Errorf("inspect queue %q: %w", r.queue, err)
-	}
-	r.shared.telemetry.ReceiverAmqpTraceQueueDepth.Record(context.Background(), int64(queue.Messages))
+func (r *reading) mindSilence(now time.Time) {
 	if r.silence.tooLong(now) {
 		r.logger.Warn("the firehose says nothing: is nothing published, or is tracing off?",
 			zap.Duration("silent_for", r.silence.limit), zap.String("switch_on", "rabbitmqctl trace_on -p <vhost>, or trace_vhosts in advanced.config"))
 	}
-	if r.caution != readNormally && queue.Messages == 0 && r.unsettled == 0 {
+}
+
+// careless ends a cautious reading that has nothing left to read, for a normal one.
+func (r *reading) careless(depth int) error {
+	if r.caution != readNormally && depth == 0 && r.unsettled == 0 {
 		return errResubscribe
 	}
 	return nil

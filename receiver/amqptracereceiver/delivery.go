@@ -28,19 +28,29 @@ type intake struct {
 	acker  amqp.Acknowledger
 	// ackEvery is how many deliveries are settled together.
 	ackEvery int
+	// calls is how many calls into the pipeline there may be at once; each has a builder of its own.
+	calls    int
+	builders []*spanBuilder
 
 	events    []event // the spans of the unsettled deliveries
 	unsettled int
 	lastTag   uint64
 	handled   int64 // deliveries settled
-	// drainedAt is when nothing was waiting here: no unsettled delivery can have come before.
-	drainedAt time.Time
+	hold      hold
+	// gone ends when the deliveries have gone back without our doing: with their channel.
+	gone context.Context
+	// giveBack returns all unsettled deliveries to the queue. It is called by another goroutine when
+	// they have been held for too long and the pipeline does not even return.
+	giveBack func()
+	// onSettled is called after each batch.
+	onSettled func()
 }
 
 // pipeline is what every intake uses: where events come from and where spans go. It outlives
 // connections and is owned by the run loop's goroutine.
 type pipeline struct {
 	source    source
+	headers   *headerReader
 	decoder   *decoder
 	clock     *clock
 	builder   *spanBuilder
@@ -60,6 +70,8 @@ var (
 	// errHeldTooLong: all unsettled deliveries have to go back to the queue, before the broker closes
 	// the channel for an acknowledgement that does not come.
 	errHeldTooLong = errors.New("pipeline has refused the spans for too long")
+	// errGone: the deliveries have gone back to the queue while the pipeline refused them.
+	errGone = errors.New("the deliveries have gone back to the queue")
 	// errStopping: shutdown found the pipeline refusing.
 	errStopping = errors.New("stopping")
 )
@@ -69,8 +81,12 @@ func newIntake(shared *pipeline, acker amqp.Acknowledger, ackEvery int) *intake 
 		shared:    shared,
 		acker:     acker,
 		ackEvery:  ackEvery,
+		calls:     1,
 		events:    make([]event, 0, ackEvery),
-		drainedAt: time.Now(),
+		hold:      newHold(time.Now(), ackEvery),
+		gone:      context.Background(),
+		giveBack:  func() {},
+		onSettled: func() {},
 	}
 }
 
@@ -80,6 +96,9 @@ func (in *intake) take(d *amqp.Delivery, now time.Time) {
 	in.lastTag = d.DeliveryTag
 	in.events = append(in.events, event{})
 	e := &in.events[len(in.events)-1]
+	if packed := packedHeaders(d.Body); d.Headers == nil && len(packed) > 0 {
+		d.Headers = in.shared.headers.read(packed)
+	}
 	skip := in.shared.source.decode(d, e)
 	in.shared.telemetry.took(e.kind, skip, d.Redelivered)
 	if skip != skipNothing {
@@ -97,41 +116,68 @@ func (in *intake) settle() error {
 	if in.unsettled == 0 {
 		return nil
 	}
-	switch err := in.offer(); {
-	case errors.Is(err, errRefused):
-		in.shared.telemetry.rejected += int64(len(in.events))
+	in.shared.telemetry.heard(time.Now())
+	switch late, err := in.handOverInTime(); {
+	case late && err != nil:
+		return errHeldTooLong
+	case late: // the deliveries have gone back, and come again
+		in.shared.report(in.unsettled)
+		return errHeldTooLong
 	case err != nil:
 		return err
-	default:
-		in.shared.telemetry.built(in.events)
 	}
 	if err := in.acker.Ack(in.lastTag, true); err != nil {
 		return fmt.Errorf("acknowledge %d deliveries: %w", in.unsettled, err)
 	}
 	in.handled += int64(in.unsettled)
 	in.shared.report(in.unsettled)
+	in.hold.settled(time.Now(), in.lastTag)
+	in.onSettled()
 	clear(in.events) // let go of their strings
 	in.events, in.unsettled = in.events[:0], 0
 	return nil
 }
 
+// handOverInTime hands the spans over, and gives their deliveries back when max_hold is over, even if the
+// pipeline does not return: late is true then.
+func (in *intake) handOverInTime() (late bool, err error) {
+	if len(in.events) == 0 {
+		return false, nil
+	}
+	deadline := in.hold.since.Add(in.shared.maxHold)
+	ctx, cancel := context.WithDeadline(in.shared.aborted, deadline)
+	defer cancel()
+	defer context.AfterFunc(in.gone, cancel)()
+	if ctx.Err() != nil && in.shared.aborted.Err() == nil {
+		return false, errHeldTooLong
+	}
+	gaveBack := make(chan struct{})
+	timer := time.AfterFunc(time.Until(deadline), func() {
+		in.giveBack()
+		close(gaveBack)
+	})
+	err = in.handOver(ctx)
+	if late = !timer.Stop(); late {
+		<-gaveBack
+	}
+	return late, err
+}
+
 // offer hands the spans over until the pipeline has given a final answer, or there is no more time.
 // The spans are built anew for each attempt, because the pipeline may have changed or emptied them.
-func (in *intake) offer() error {
-	if len(in.events) == 0 {
-		return nil
-	}
+// Several goroutines may call it at once, each with events and a builder of its own.
+func (in *intake) offer(ctx context.Context, events []event, builder *spanBuilder) error {
 	p := in.shared
 	wait := newBackoff(p.retry)
-	ctx := p.obs.StartTracesOp(p.aborted)
+	ctx = p.obs.StartTracesOp(ctx)
 	for {
-		err := p.next.ConsumeTraces(ctx, p.builder.build(in.events))
+		err := p.next.ConsumeTraces(ctx, builder.build(events))
 		final := finalAnswer(err)
 		if err != nil && final == nil {
 			final = in.pause(wait.NextBackOff())
 		}
 		if err == nil || final != nil {
-			p.obs.EndTracesOp(ctx, p.source.name(), len(in.events), err)
+			p.obs.EndTracesOp(ctx, p.source.name(), builder.count(events), err)
 			return final
 		}
 		p.telemetry.ReceiverAmqpTraceRetries.Add(ctx, 1) // at once: a batch may be held for long
@@ -148,7 +194,10 @@ func finalAnswer(err error) error {
 
 // pause waits before the next attempt, unless there is none.
 func (in *intake) pause(d time.Duration) error {
-	if time.Since(in.drainedAt)+d > in.shared.maxHold {
+	if in.gone.Err() != nil {
+		return errGone
+	}
+	if time.Since(in.hold.since)+d > in.shared.maxHold {
 		return errHeldTooLong
 	}
 	if !sleep(in.shared.stopping, d) {

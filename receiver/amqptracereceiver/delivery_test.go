@@ -186,7 +186,7 @@ func TestSilenceIsMentionedOnce(t *testing.T) {
 }
 
 func TestCautionAfterAnUnreadableMessage(t *testing.T) {
-	poisoned := &amqp.Error{Code: amqp.FrameError, Reason: amqp.ErrSyntax.Error()}
+	poisoned := fmt.Errorf("%w: %w", errUnreadable, amqp.ErrSyntax)
 	lost := &amqp.Error{Code: amqp.FrameError, Reason: "EOF"}
 	type step struct {
 		end     error

@@ -44,15 +44,18 @@ func parseEndpoint(text string) (endpoint, error) {
 	if u.User != nil {
 		return e, fmt.Errorf("must not hold credentials (they belong in connection::auth::plain), got %q", withoutCredentials(text))
 	}
-	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return e, fmt.Errorf("must not hold a path or options (the vhost belongs in connection::vhost), got %q", text)
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return e, fmt.Errorf("must not hold a path or options (the vhost belongs in connection::vhost), got %q", withoutCredentials(text))
 	}
 	return e, nil
 }
 
-// withoutCredentials masks whatever stands before the last "@": with a malformed text nothing
-// else is safe.
+// withoutCredentials masks whatever stands before the last "@" and after the first "?" or "#": with a
+// malformed text nothing else is safe.
 func withoutCredentials(text string) string {
+	if options := strings.IndexAny(text, "?#"); options >= 0 && !strings.Contains(text[options:], "@") {
+		text = text[:options+1] + "***"
+	}
 	at := strings.LastIndex(text, "@")
 	if at < 0 {
 		return text

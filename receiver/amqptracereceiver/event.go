@@ -1,11 +1,13 @@
 package amqptracereceiver
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -18,16 +20,19 @@ const (
 
 // Where the times of a span come from (attribute amqp.time_source).
 const (
-	timeFromBroker   = "broker"   // the broker wrote header timestamp_in_ms when the message came in
-	timeFromPair     = "paired"   // publish and delivery both seen here, on this receiver's clock
-	timeFromReceiver = "receiver" // when the message reached this receiver
+	timeFromBroker    = "broker"    // the broker wrote header timestamp_in_ms when the message came in
+	timeFromPair      = "paired"    // publish and delivery both seen here, on this receiver's clock
+	timeFromPublisher = "publisher" // the publisher's property timestamp, whole seconds of its clock
+	timeFromReceiver  = "receiver"  // when the message reached this receiver
 )
 
 // event is what one message told us: that the broker took a message in, or handed one out.
 // It holds everything its span needs, and nothing of the message's body.
 type event struct {
-	kind       string // eventPublish or eventDeliver
+	kind string // eventPublish or eventDeliver
+	// context is the message's; one without a span is a trace that was made up for the message.
 	context    spanContext
+	links      []spanContext // what further headers of the message name instead
 	node       string
 	vhost      string
 	exchange   string // as the broker names it, so "" is the default exchange
@@ -35,11 +40,17 @@ type event struct {
 	queue      string // of a delivery
 	user       string
 	connection string
+	client     clientName // of the connection, if it is known
+	// publisher is the user that the broker vouches for as the message's, "" if it is not known.
+	publisher string
 
 	messageID     string
 	correlationID string
 	bodyBytes     uint64
 	brokerTime    time.Time // zero if the broker does not stamp messages
+	publisherTime time.Time // zero if the publisher does not, or it is not to be used
+	// attributes are the listed headers and baggage members.
+	attributes []taken
 
 	// routed holds the queues a published message was routed to, without our own.
 	routed      []string
@@ -54,6 +65,15 @@ type event struct {
 	inQueue    bool
 	timeSource string
 }
+
+// taken is one value taken over from a message: string, bool, int64 or float64.
+type taken struct {
+	key   string
+	value any
+}
+
+// clientName is what the client of a connection says of itself.
+type clientName struct{ name, product string }
 
 // death is one entry of the x-death header: a queue gave the message up.
 type death struct {
@@ -73,34 +93,144 @@ const (
 	skipUnsampled skipReason = "unsampled"
 	skipOwnQueue  skipReason = "own_queue"
 	skipMalformed skipReason = "malformed"
+	// skipNoIdentity: a trace was to be made up for a message that nothing tells from others.
+	skipNoIdentity skipReason = "no_identity"
 )
 
-// decoder reads what every source has in common: properties and headers of the original message.
+// decoder reads what every source has in common: properties and headers of the original message. It
+// is owned by the run loop's goroutine.
 type decoder struct {
 	propagators []propagator
 	maxText     int // bytes
 	// skipUnsampled leaves out messages of traces that nobody records.
 	skipUnsampled bool
+	missing       string // what to do with a message without context: one of the choices of SpansConfig
+	publisherTime bool
+	trust         *trust   // nil: everybody is
+	headerKeys    []string // lower case
+	baggageKeys   []string
+	names         clientNames // nil: nobody asks
+	ids           identity
 	// malformed counts, by propagator, contexts that were there but unusable. The intake empties it.
 	malformed map[string]int64
 }
 
-// context decides on the cheapest grounds first whether the message gives a span at all.
+// clientNames knows what the clients of connections call themselves.
+type clientNames interface {
+	// of answers at once, with the zero value if the name is not known yet. It may be called by any goroutine.
+	of(connection string) clientName
+}
+
+// context decides on the cheapest grounds first whether the message gives a span at all. The first
+// propagator that finds a context wins; others that disagree become links.
 func (dec *decoder) context(headers amqp.Table, e *event) skipReason {
 	for _, p := range dec.propagators {
 		c, present := p.extract(headers)
-		if c.valid() {
-			e.context = c
-			if dec.skipUnsampled && !c.sampled() {
-				return skipUnsampled
+		switch {
+		case !c.valid():
+			if present {
+				dec.malformed[p.name()]++
 			}
-			return skipNothing
-		}
-		if present {
-			dec.malformed[p.name()]++
+		case !e.context.valid():
+			e.context = c
+		case !c.same(e.context) && !slices.ContainsFunc(e.links, c.same):
+			e.links = append(e.links, c)
 		}
 	}
-	return skipNoContext
+	if dec.trust != nil && e.context.valid() {
+		return skipNothing // finish knows more
+	}
+	return dec.unusable(e)
+}
+
+// unusable says whether the context, or its absence, is a reason to skip the message.
+func (dec *decoder) unusable(e *event) skipReason {
+	switch {
+	case !e.context.valid() && dec.missing == missingDrop:
+		return skipNoContext
+	case e.context.valid() && dec.skipUnsampled && e.context.unsampled():
+		return skipUnsampled
+	}
+	return skipNothing
+}
+
+// finish completes an event that has everything but what stands in the original message's headers.
+func (dec *decoder) finish(headers amqp.Table, e *event) skipReason {
+	dec.headers(headers, e)
+	if dec.trust != nil && e.context.valid() {
+		if !dec.trust.believes(e) {
+			dec.trust.distrusted++
+			e.context, e.links = spanContext{}, nil
+		}
+		if skip := dec.unusable(e); skip != skipNothing {
+			return skip
+		}
+	}
+	if !e.context.valid() {
+		if skip := dec.makeUpTrace(e); skip != skipNothing {
+			return skip
+		}
+	}
+	dec.takeOver(headers, e)
+	return skipNothing
+}
+
+// makeUpTrace gives a message without context a trace id that each replica finds, too.
+func (dec *decoder) makeUpTrace(e *event) skipReason {
+	e.context = spanContext{}
+	switch {
+	case dec.missing == missingCorrelationID && e.correlationID == "":
+		return skipNoContext
+	case dec.missing == missingCorrelationID:
+		e.context.traceID = dec.ids.correlationTrace(e)
+	case e.messageID == "" && e.brokerTime.IsZero():
+		return skipNoIdentity
+	default:
+		e.context.traceID = dec.ids.messageTrace(e)
+	}
+	e.context.flags = byte(trace.FlagsSampled)
+	return skipNothing
+}
+
+// takeOver copies the listed headers and baggage members.
+func (dec *decoder) takeOver(headers amqp.Table, e *event) {
+	for _, key := range dec.headerKeys {
+		if value, found := lookup(headers, key); found {
+			if value := dec.scalar(value); value != nil {
+				e.attributes = append(e.attributes, taken{key: attrHeaderPrefix + key, value: value})
+			}
+		}
+	}
+	if len(dec.baggageKeys) == 0 {
+		return
+	}
+	members, ok := allowedBaggage(headers, dec.baggageKeys)
+	if !ok {
+		dec.malformed[propagatorBaggage]++
+	}
+	for _, m := range members {
+		e.attributes = append(e.attributes, taken{key: m.key, value: dec.text(m.value)})
+	}
+}
+
+// scalar is a header's value as an attribute's, nil for what an attribute cannot be.
+func (dec *decoder) scalar(value any) any {
+	if n, ok := integer(value); ok {
+		return n
+	}
+	switch v := value.(type) {
+	case string, []byte:
+		return dec.text(v)
+	case bool:
+		return v
+	case float32:
+		return float64(v)
+	case float64:
+		return v
+	case time.Time:
+		return v.UTC().Format(time.RFC3339)
+	}
+	return nil
 }
 
 // headers reads what the broker itself keeps in the original message's headers.

@@ -2,6 +2,7 @@ package amqptracereceiver
 
 import (
 	"strings"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -16,7 +17,7 @@ type firehose struct {
 	dec *decoder
 }
 
-func (*firehose) name() string { return "firehose" }
+func (*firehose) name() string { return modeFirehose }
 func (*firehose) always() bool { return true }
 
 func (f *firehose) bindings() []binding {
@@ -59,8 +60,7 @@ func (f *firehose) decode(d *amqp.Delivery, e *event) skipReason {
 		redelivered, _ := integer(d.Headers["redelivered"])
 		e.redelivered = redelivered != 0
 	}
-	f.dec.headers(headers, e)
-	return skipNothing
+	return f.dec.finish(headers, e)
 }
 
 // copyMessage takes over who and what; of the routing keys only the first, because the others may be
@@ -72,9 +72,27 @@ func (f *firehose) copyMessage(d *amqp.Delivery, properties amqp.Table, e *event
 	e.routingKey = f.dec.first(d.Headers["routing_keys"])
 	e.user = f.dec.text(d.Headers["user"])
 	e.connection = f.dec.text(d.Headers["connection"])
+	if f.dec.names != nil {
+		e.client = f.dec.names.of(e.connection)
+	}
+	if f.dec.trust != nil {
+		e.publisher = f.publisher(properties, e)
+	}
 	e.messageID = f.dec.text(properties["message_id"])
 	e.correlationID = f.dec.text(properties["correlation_id"])
 	e.bodyBytes = originalBodyBytes(d.Body)
+	if seconds, ok := integer(properties["timestamp"]); ok && f.dec.publisherTime {
+		e.publisherTime = time.Unix(seconds, 0)
+	}
+}
+
+// publisher is the user who published the message: a delivery names the consumer's, but the broker has
+// checked the property, if the publisher has set it.
+func (f *firehose) publisher(properties amqp.Table, e *event) string {
+	if e.kind == eventPublish {
+		return e.user
+	}
+	return f.dec.text(properties["user_id"])
 }
 
 // routed leaves our own queues out: that a message reached only them means that it reached nobody.

@@ -41,6 +41,40 @@ func (id *identity) span(e *event) pcommon.SpanID {
 		id.text(e.exchange)
 	}
 	id.number(uint64(e.attempt))
+	return id.spanID()
+}
+
+// deadLetter is the id of the span of one death: of the message, in a queue, for a reason, for the
+// count-th time. Every later delivery tells of it again and gives the same id.
+func (id *identity) deadLetter(e *event, d *death) pcommon.SpanID {
+	id.begin(e)
+	id.text(operationDeadLetter)
+	id.text(e.vhost)
+	id.text(d.queue)
+	id.text(d.reason)
+	id.number(uint64(d.count))
+	return id.spanID()
+}
+
+// messageTrace is the id of a trace of the broker's own for the message: the publish and all
+// deliveries share it.
+func (id *identity) messageTrace(e *event) pcommon.TraceID {
+	id.begin(e)
+	id.text("trace of a message")
+	id.text(e.vhost)
+	return id.traceID()
+}
+
+// correlationTrace is the id of the trace of all messages with e's correlation id.
+func (id *identity) correlationTrace(e *event) pcommon.TraceID {
+	id.buf = append(id.buf[:0], identityVersion)
+	id.text("trace of a correlation id")
+	id.text(e.vhost)
+	id.text(e.correlationID)
+	return id.traceID()
+}
+
+func (id *identity) spanID() pcommon.SpanID {
 	sum := sha256.Sum256(id.buf)
 	for i := 0; i < len(sum); i += 8 {
 		if s := pcommon.SpanID(sum[i : i+8]); !s.IsEmpty() {
@@ -48,6 +82,16 @@ func (id *identity) span(e *event) pcommon.SpanID {
 		}
 	}
 	return pcommon.SpanID{identityVersion} // 2^-256
+}
+
+func (id *identity) traceID() pcommon.TraceID {
+	sum := sha256.Sum256(id.buf)
+	for i := 0; i < len(sum); i += 16 {
+		if t := pcommon.TraceID(sum[i : i+16]); !t.IsEmpty() {
+			return t
+		}
+	}
+	return pcommon.TraceID{identityVersion} // 2^-256
 }
 
 func (id *identity) begin(e *event) {

@@ -12,7 +12,7 @@ import (
 // broker is one real RabbitMQ for all tests of this package that need one.
 var broker = stacktest.Shared(stack.BrokerSpec{})
 
-// testMain is called by the generated TestMain. The broker ends before the look for leaked goroutines.
+// testMain is called by the generated TestMain. The brokers end before the look for leaked goroutines.
 func testMain(m *testing.M) int {
-	return broker.Run(m, func() error { return goleak.Find() })
+	return broker.Run(m, secureBroker.Stop, func() error { return goleak.Find() })
 }

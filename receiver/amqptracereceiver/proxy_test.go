@@ -19,8 +19,9 @@ type proxy struct {
 	broker   string
 	wg       sync.WaitGroup
 
-	mu    sync.Mutex // guards links
-	links []*link
+	mu     sync.Mutex // guards what follows
+	links  []*link
+	closed bool // to everybody who comes
 }
 
 type link struct {
@@ -47,7 +48,10 @@ func (p *proxy) serve() {
 			return
 		}
 		server, err := net.DialTimeout("tcp", p.broker, time.Second)
-		if err != nil {
+		if err != nil || p.isCut() {
+			if err == nil {
+				_ = server.Close()
+			}
 			_ = client.Close()
 			continue
 		}
@@ -87,14 +91,32 @@ func (p *proxy) swallow() {
 	}
 }
 
-func (p *proxy) stop() {
-	_ = p.listener.Close()
+func (p *proxy) isCut() bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// cut ends all links and lets nobody in until restore.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 	for _, l := range p.links {
 		_ = l.ends[0].Close()
 		_ = l.ends[1].Close()
 	}
-	p.mu.Unlock()
+}
+
+func (p *proxy) restore() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = false
+}
+
+func (p *proxy) stop() {
+	_ = p.listener.Close()
+	p.cut()
 	p.wg.Wait()
 }
 

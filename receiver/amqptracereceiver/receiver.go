@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -23,6 +24,10 @@ type tracesReceiver struct {
 	cfg      *Config
 	logger   *zap.Logger
 	pipeline *pipeline
+	// otlp is nil unless that is the mode; management, unless it is to be asked.
+	otlp       *otlp
+	management *management
+	open       openSocket // net.Dialer's but in tests
 
 	stop  context.CancelFunc // no new deliveries, settle what is here
 	abort context.CancelFunc // end calls into the pipeline and the broker as well
@@ -40,18 +45,32 @@ func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces)
 	if err != nil {
 		return nil, err
 	}
+	counts, err := newTelemetry(builder, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	dec := newDecoder(cfg)
-	r := &tracesReceiver{cfg: cfg, logger: set.Logger}
+	r := &tracesReceiver{cfg: cfg, logger: set.Logger, open: (&net.Dialer{}).DialContext}
 	r.pipeline = &pipeline{
 		source:    newSource(cfg, dec),
+		headers:   newHeaderReader(max(cfg.Limits.MaxHeaderValue, maxBaggageText)),
 		decoder:   dec,
 		clock:     &clock{pairs: newPairs(cfg.Limits)},
-		builder:   &spanBuilder{serviceName: cfg.Spans.ServiceName},
+		builder:   newSpanBuilder(cfg.Spans, cfg.Attributes),
 		next:      next,
 		obs:       obs,
-		telemetry: newTelemetry(builder),
+		telemetry: counts,
 		retry:     cfg.ErrorBackoff,
 		maxHold:   cfg.Limits.MaxHold,
+	}
+	if c := cfg.OTLP.Get(); c != nil {
+		r.otlp = &otlp{cfg: *c, obs: obs, traces: next, formats: formats{encoding: c.Encoding}}
+	}
+	if api := cfg.management(); api != nil {
+		r.management = newManagement(*api, cfg.Connection.VHost, set.Logger, builder)
+		if api.ConnectionNames {
+			dec.names = r.management
+		}
 	}
 	r.pipeline.stopping, r.stop = context.WithCancel(context.Background())
 	r.pipeline.aborted, r.abort = context.WithCancel(context.Background())
@@ -70,6 +89,16 @@ func (r *tracesReceiver) Start(_ context.Context, host component.Host) error {
 			r.logger.Warn("the password crosses the network unencrypted: use amqps", zap.Stringer("endpoint", e))
 		}
 		endpoints[i] = e
+	}
+	if r.otlp != nil {
+		if err := r.otlp.start(host); err != nil {
+			return err
+		}
+	}
+	if r.management != nil {
+		if err := r.management.start(r.pipeline.stopping, &r.wg); err != nil {
+			return err
+		}
 	}
 	r.wg.Go(func() { r.run(host, endpoints) })
 	return nil
@@ -110,9 +139,9 @@ func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 		if e.handled > 0 || time.Since(began) > r.cfg.Reconnect.MaxInterval {
 			wait.Reset()
 		}
-		caution = e.caution.after(err, e.handled, r.cfg.Queue.Durable)
+		caution = e.caution.after(err, e.handled, r.cfg.keepsMessages())
 		pause := wait.NextBackOff()
-		if refusals = countRefusals(refusals, err); refusals > 1 {
+		if refusals = countRefusals(refusals, err); refusals > len(endpoints) {
 			pause = jittered(r.cfg.Reconnect.MaxInterval)
 		}
 		if !r.pauseAfter(host, e.endpoint, err, pause) {
@@ -122,7 +151,8 @@ func (r *tracesReceiver) run(host component.Host, endpoints []endpoint) {
 }
 
 // countRefusals counts ends in a row that only an operator can heal. One alone may be a broker that
-// is still starting, so it takes two to slow down.
+// is still starting, and another endpoint may be better, so it takes one more than there are
+// endpoints to slow down.
 func countRefusals(before int, end error) int {
 	if needsOperator(end) {
 		return before + 1
@@ -139,9 +169,12 @@ func (r *tracesReceiver) pauseAfter(host component.Host, at endpoint, err error,
 	if errors.Is(err, errTookUnreadable) {
 		r.pipeline.telemetry.ReceiverAmqpTracePoisonDiscarded.Add(context.Background(), 1)
 	}
+	if errors.Is(err, errCancelled) {
+		r.pipeline.telemetry.ReceiverAmqpTraceConsumerCancels.Add(context.Background(), 1)
+	}
 	r.pipeline.telemetry.reconnect(context.Background(), reconnectReason(err))
 	r.logger.Warn("not reading from the broker", zap.Error(err), zap.Stringer("endpoint", at), zap.Duration("again_in", pause))
-	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+	componentstatus.ReportStatus(host, statusOf(err, at))
 	return sleep(r.pipeline.stopping, pause)
 }
 

@@ -8,7 +8,7 @@ import (
 
 // source is where events come from. It is owned by the run loop's goroutine.
 type source interface {
-	// name is the source's key in the configuration.
+	// name is the mode's key in the configuration.
 	name() string
 	// bindings are what the own queue is to be bound to. The caller must not change them.
 	bindings() []binding
@@ -28,17 +28,33 @@ type binding struct {
 
 func newDecoder(cfg *Config) *decoder {
 	return &decoder{
-		propagators:   []propagator{traceContext{maxStateBytes: cfg.Limits.MaxHeaderValue}},
+		propagators:   newPropagators(cfg.Propagators, cfg.Limits.MaxHeaderValue),
 		maxText:       cfg.Limits.MaxHeaderValue,
 		skipUnsampled: cfg.Spans.RespectSampledFlag,
+		missing:       cfg.Spans.MissingContext,
+		publisherTime: cfg.Spans.PublisherTime,
+		trust:         newTrust(cfg.Trust, cfg.Limits),
+		headerKeys:    lowerCase(cfg.Attributes.Headers),
+		baggageKeys:   cfg.Attributes.Baggage,
 		malformed:     map[string]int64{},
 	}
 }
 
-// newSource returns the one source that is configured, or the firehose.
+func lowerCase(keys []string) []string {
+	lower := make([]string, len(keys))
+	for i, key := range keys {
+		lower[i] = strings.ToLower(key)
+	}
+	return lower
+}
+
+// newSource returns the one source of spans that is configured, or the firehose.
 func newSource(cfg *Config, dec *decoder) source {
 	if len(cfg.Tap) > 0 {
 		return &tap{cfg: cfg.Tap, vhost: cfg.Connection.VHost, dec: dec}
+	}
+	if set := cfg.Queue.Get(); set != nil {
+		return &filledQueue{queue: set.Name, vhost: cfg.Connection.VHost, dec: dec}
 	}
 	firehoseConfig := defaultFirehose()
 	if set := cfg.Firehose.Get(); set != nil {

@@ -12,7 +12,7 @@ type tap struct {
 	dec   *decoder
 }
 
-func (*tap) name() string { return "tap" }
+func (*tap) name() string { return modeTap }
 
 // always is false: an exchange may well be idle.
 func (*tap) always() bool { return false }
@@ -40,12 +40,21 @@ func (t *tap) decode(d *amqp.Delivery, e *event) skipReason {
 		return skip
 	}
 	e.vhost = t.vhost
-	e.exchange = t.dec.text(d.Exchange)
-	e.routingKey = t.dec.text(d.RoutingKey)
-	e.user = t.dec.text(d.UserId) // set and checked only if the publisher asks for it
-	e.messageID = t.dec.text(d.MessageId)
-	e.correlationID = t.dec.text(d.CorrelationId)
+	t.dec.copyMessage(d, e)
+	return t.dec.finish(d.Headers, e)
+}
+
+// copyMessage takes over the properties of a message that came as itself, not as a copy in the
+// firehose's wrapping.
+func (dec *decoder) copyMessage(d *amqp.Delivery, e *event) {
+	e.exchange = dec.text(d.Exchange)
+	e.routingKey = dec.text(d.RoutingKey)
+	e.user = dec.text(d.UserId) // set and checked only if the publisher asks for it
+	e.publisher = e.user
+	e.messageID = dec.text(d.MessageId)
+	e.correlationID = dec.text(d.CorrelationId)
 	e.bodyBytes = originalBodyBytes(d.Body)
-	t.dec.headers(d.Headers, e)
-	return skipNothing
+	if dec.publisherTime {
+		e.publisherTime = d.Timestamp
+	}
 }

@@ -2,6 +2,8 @@ package amqptracereceiver
 
 import (
 	"context"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -19,16 +21,28 @@ type telemetry struct {
 	skipped     map[skipReason]int64
 	redelivered int64
 	rejected    int64
+
+	// last is when a message was last taken from the broker, in Unix nanoseconds; read when metrics
+	// are collected.
+	last atomic.Int64
 }
 
-func newTelemetry(builder *metadata.TelemetryBuilder) *telemetry {
-	return &telemetry{
+// newTelemetry begins with now as the time of the last message.
+func newTelemetry(builder *metadata.TelemetryBuilder, now time.Time) (*telemetry, error) {
+	t := &telemetry{
 		TelemetryBuilder: builder,
 		messages:         map[string]int64{},
 		spans:            map[string]int64{},
 		skipped:          map[skipReason]int64{},
 	}
+	t.heard(now)
+	return t, builder.RegisterReceiverAmqpTraceSecondsSinceLastEventCallback(func(_ context.Context, o metric.Float64Observer) error {
+		o.Observe(time.Since(time.Unix(0, t.last.Load())).Seconds())
+		return nil
+	})
 }
+
+func (t *telemetry) heard(now time.Time) { t.last.Store(now.UnixNano()) }
 
 // eventUnknown stands for a message that is none of ours.
 const eventUnknown = "unknown"
@@ -46,9 +60,10 @@ func (t *telemetry) took(kind string, skip skipReason, redelivered bool) {
 	}
 }
 
-func (t *telemetry) built(events []event) {
+func (t *telemetry) built(events []event, b *spanBuilder) {
 	for i := range events {
 		t.spans[events[i].kind]++
+		t.spans[operationDeadLetter] += int64(b.deathCount(&events[i]))
 	}
 }
 
@@ -59,6 +74,9 @@ func (p *pipeline) report(settled int) {
 	addAll(ctx, t.ReceiverAmqpTraceSpans, "operation", t.spans)
 	addAll(ctx, t.ReceiverAmqpTraceSkipped, "reason", t.skipped)
 	addAll(ctx, t.ReceiverAmqpTraceContextErrors, "propagator", p.decoder.malformed)
+	if p.decoder.trust != nil {
+		add(ctx, t.ReceiverAmqpTraceDistrustedContexts, &p.decoder.trust.distrusted)
+	}
 	add(ctx, t.ReceiverAmqpTraceRedelivered, &t.redelivered)
 	add(ctx, t.ReceiverAmqpTraceRejectedSpans, &t.rejected)
 	add(ctx, t.ReceiverAmqpTraceClampedDurations, &p.clock.clamped)

@@ -80,3 +80,15 @@ func Median(values []float64) float64 {
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+// Spread is the median with the lowest and the highest; a dash if there is nothing.
+func Spread(values []float64, verb string) string { return format(values, verb) }
+
+// Ratios divides the values of each round by another's of the same round.
+func Ratios(own, base []float64) []float64 {
+	ratios := make([]float64, min(len(own), len(base)))
+	for i := range ratios {
+		ratios[i] = own[i] / base[i]
+	}
+	return ratios
+}

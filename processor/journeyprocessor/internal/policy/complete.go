@@ -10,14 +10,15 @@ import (
 // first span arrived at first, its last one at last. A trace of which nothing
 // is known to be missing waits only for quiet; what it does lack gives it
 // longer, a message in a queue longest. More that is missing never makes the
-// wait shorter, and nothing waits beyond Max.
+// wait shorter but for a message that was unroutable: it explains why a step is
+// missing, and nobody will take that step. Nothing waits beyond Max.
 func (p *Policy) Deadline(f *facts.Facts, learned *Learned, first, last time.Time) time.Time {
 	waits, steps := p.Waits, []Step(nil)
 	if j := p.named(f); j != nil {
 		waits, steps = j.Waits, j.Steps
 	}
 	wait := waits.Quiet
-	if !IsWhole(f) || reached(f, steps) < len(steps) {
+	if !IsWhole(f) || f.Unroutable == nil && reached(f, steps) < len(steps) {
 		wait = max(wait, waits.Missing)
 	}
 	if f.OpenMessages() > 0 {

@@ -58,6 +58,16 @@ func waiting(span ptrace.Span) {
 	span.Attributes().PutEmptySlice("amqp.routed_queues").AppendEmpty().SetStr("mail")
 }
 
+// sibling is another child of the root.
+func sibling(change func(ptrace.Span)) func(*facts.Facts) {
+	return child(1, func(span ptrace.Span) { span.SetSpanID(pcommon.SpanID{3}); change(span) })
+}
+
+func unroutable(span ptrace.Span) {
+	failing(span)
+	span.Attributes().PutStr("error.type", "unroutable")
+}
+
 func failing(span ptrace.Span) { span.Status().SetCode(ptrace.StatusCodeError) }
 
 var waits = Waits{Quiet: time.Second, Missing: 10 * time.Second, Message: time.Minute, Max: 2 * time.Minute}
@@ -78,6 +88,8 @@ func TestTheWaitDependsOnWhatIsMissing(t *testing.T) {
 		{"a message", traceFacts(0, child(1, waiting)), 0, waits.Message},
 		{"a message goes before a parent", traceFacts(0, child(9, waiting)), 0, waits.Message},
 		{"a step", traceFacts(0, named), 0, waits.Missing},
+		{"a step behind an unroutable message", traceFacts(0, func(f *facts.Facts) { named(f); child(1, unroutable)(f) }), 0, waits.Quiet},
+		{"a message goes before an unroutable one", traceFacts(0, func(f *facts.Facts) { named(f); child(1, unroutable)(f); sibling(waiting)(f) }), 0, waits.Message},
 		{"no step", traceFacts(0, func(f *facts.Facts) { named(f); f.Held.Set(1) }), 0, waits.Quiet},
 		{"the root", &facts.Facts{Spans: 1}, 0, waits.Missing},
 		{"never beyond the maximum", traceFacts(0, child(1, waiting)), 90 * time.Second, waits.Max},
@@ -90,7 +102,6 @@ func TestTheWaitDependsOnWhatIsMissing(t *testing.T) {
 }
 
 func TestTheOutcomeAndItsReason(t *testing.T) {
-	unroutable := func(s ptrace.Span) { failing(s); s.Attributes().PutStr("error.type", "unroutable") }
 	strict := Outcomes{RootlessIsIncomplete: true}
 	steps := []Journey{{Name: "a", Match: 0, Steps: []Step{{Name: "paid", Match: 1}}}}
 	named := func(f *facts.Facts) { f.Held.Set(0) }

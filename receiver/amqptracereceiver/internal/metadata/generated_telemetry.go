@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -23,26 +25,33 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                             metric.Meter
-	mu                                sync.Mutex
-	registrations                     []metric.Registration
-	ReceiverAmqpTraceAckBatchSize     metric.Int64Histogram
-	ReceiverAmqpTraceClampedDurations metric.Int64Counter
-	ReceiverAmqpTraceConnected        metric.Int64Gauge
-	ReceiverAmqpTraceContextErrors    metric.Int64Counter
-	ReceiverAmqpTraceMessages         metric.Int64Counter
-	ReceiverAmqpTraceOversizedFrames  metric.Int64Counter
-	ReceiverAmqpTracePendingEvicted   metric.Int64Counter
-	ReceiverAmqpTracePendingPairs     metric.Int64Gauge
-	ReceiverAmqpTracePoisonDiscarded  metric.Int64Counter
-	ReceiverAmqpTraceQueueDepth       metric.Int64Gauge
-	ReceiverAmqpTraceReconnects       metric.Int64Counter
-	ReceiverAmqpTraceRedelivered      metric.Int64Counter
-	ReceiverAmqpTraceRejectedSpans    metric.Int64Counter
-	ReceiverAmqpTraceRequeued         metric.Int64Counter
-	ReceiverAmqpTraceRetries          metric.Int64Counter
-	ReceiverAmqpTraceSkipped          metric.Int64Counter
-	ReceiverAmqpTraceSpans            metric.Int64Counter
+	meter                                  metric.Meter
+	mu                                     sync.Mutex
+	registrations                          []metric.Registration
+	ReceiverAmqpTraceAckBatchSize          metric.Int64Histogram
+	ReceiverAmqpTraceClampedDurations      metric.Int64Counter
+	ReceiverAmqpTraceConnected             metric.Int64Gauge
+	ReceiverAmqpTraceConnectionNames       metric.Int64Gauge
+	ReceiverAmqpTraceConsumerCancels       metric.Int64Counter
+	ReceiverAmqpTraceContextErrors         metric.Int64Counter
+	ReceiverAmqpTraceDistrustedContexts    metric.Int64Counter
+	ReceiverAmqpTraceManagementFailures    metric.Int64Counter
+	ReceiverAmqpTraceMessages              metric.Int64Counter
+	ReceiverAmqpTraceOversizedFrames       metric.Int64Counter
+	ReceiverAmqpTracePayloads              metric.Int64Counter
+	ReceiverAmqpTracePendingEvicted        metric.Int64Counter
+	ReceiverAmqpTracePendingPairs          metric.Int64Gauge
+	ReceiverAmqpTracePoisonDiscarded       metric.Int64Counter
+	ReceiverAmqpTraceQueueDepth            metric.Int64Gauge
+	ReceiverAmqpTraceReconnects            metric.Int64Counter
+	ReceiverAmqpTraceRedelivered           metric.Int64Counter
+	ReceiverAmqpTraceRejectedPayloads      metric.Int64Counter
+	ReceiverAmqpTraceRejectedSpans         metric.Int64Counter
+	ReceiverAmqpTraceRequeued              metric.Int64Counter
+	ReceiverAmqpTraceRetries               metric.Int64Counter
+	ReceiverAmqpTraceSecondsSinceLastEvent metric.Float64ObservableGauge
+	ReceiverAmqpTraceSkipped               metric.Int64Counter
+	ReceiverAmqpTraceSpans                 metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -54,6 +63,31 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterReceiverAmqpTraceSecondsSinceLastEventCallback sets callback for observable ReceiverAmqpTraceSecondsSinceLastEvent metric.
+func (builder *TelemetryBuilder) RegisterReceiverAmqpTraceSecondsSinceLastEventCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverAmqpTraceSecondsSinceLastEvent, obs: o})
+		return nil
+	}, builder.ReceiverAmqpTraceSecondsSinceLastEvent)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -93,10 +127,34 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceConnectionNames, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_amqp_trace_connection_names",
+		metric.WithDescription("Client connections whose names are remembered, also those that the management API does not know. [Development]"),
+		metric.WithUnit("{connections}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceConsumerCancels, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_consumer_cancels",
+		metric.WithDescription("Times the broker ended the consumer and left the connection open, as it does when the own queue is deleted. [Development]"),
+		metric.WithUnit("{times}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceContextErrors, err = builder.meter.Int64Counter(
 		"otelcol_receiver_amqp_trace_context_errors",
 		metric.WithDescription("Messages whose trace context header was there but not usable; it counts as missing. [Development]"),
 		metric.WithUnit("{messages}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceDistrustedContexts, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_distrusted_contexts",
+		metric.WithDescription("Messages whose trace context counts as missing because neither their publisher nor their vhost is trusted. [Development]"),
+		metric.WithUnit("{messages}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceManagementFailures, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_management_failures",
+		metric.WithDescription("Times the management API did not answer, or refused. [Development]"),
+		metric.WithUnit("{times}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceMessages, err = builder.meter.Int64Counter(
@@ -109,6 +167,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_amqp_trace_oversized_frames",
 		metric.WithDescription("Messages whose header block was larger than the negotiated frame size and was cut off on the wire. [Development]"),
 		metric.WithUnit("{messages}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTracePayloads, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_payloads",
+		metric.WithDescription("OTLP payloads accepted by the pipeline. [Development]"),
+		metric.WithUnit("{payloads}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTracePendingEvicted, err = builder.meter.Int64Counter(
@@ -137,7 +201,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceReconnects, err = builder.meter.Int64Counter(
 		"otelcol_receiver_amqp_trace_reconnects",
-		metric.WithDescription("Times the receiver had to begin again with a new connection, by the reason. [Development]"),
+		metric.WithDescription("Times the receiver had to begin again, with a new connection or (channel_closed, ack_timeout) a new channel, by the reason. [Development]"),
 		metric.WithUnit("{times}"),
 	)
 	errs = errors.Join(errs, err)
@@ -145,6 +209,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_amqp_trace_redelivered",
 		metric.WithDescription("Messages the broker handed to this receiver again; their spans have the same ids as before. [Development]"),
 		metric.WithUnit("{messages}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceRejectedPayloads, err = builder.meter.Int64Counter(
+		"otelcol_receiver_amqp_trace_rejected_payloads",
+		metric.WithDescription("OTLP payloads rejected for good, by the cause; the broker dead-letters or drops them. [Development]"),
+		metric.WithUnit("{payloads}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceRejectedSpans, err = builder.meter.Int64Counter(
@@ -163,6 +233,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_amqp_trace_retries",
 		metric.WithDescription("Times a batch was offered again after the pipeline had refused it for the moment. [Development]"),
 		metric.WithUnit("{attempts}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverAmqpTraceSecondsSinceLastEvent, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_amqp_trace_seconds_since_last_event",
+		metric.WithDescription("Time since messages were last taken from the broker, or since the receiver was made if there were none. [Development]"),
+		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceSkipped, err = builder.meter.Int64Counter(

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
@@ -19,18 +20,28 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterReceiverAmqpTraceSecondsSinceLastEventCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	tb.ReceiverAmqpTraceAckBatchSize.Record(context.Background(), 1)
 	tb.ReceiverAmqpTraceClampedDurations.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceConnected.Record(context.Background(), 1)
+	tb.ReceiverAmqpTraceConnectionNames.Record(context.Background(), 1)
+	tb.ReceiverAmqpTraceConsumerCancels.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceContextErrors.Add(context.Background(), 1)
+	tb.ReceiverAmqpTraceDistrustedContexts.Add(context.Background(), 1)
+	tb.ReceiverAmqpTraceManagementFailures.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceMessages.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceOversizedFrames.Add(context.Background(), 1)
+	tb.ReceiverAmqpTracePayloads.Add(context.Background(), 1)
 	tb.ReceiverAmqpTracePendingEvicted.Add(context.Background(), 1)
 	tb.ReceiverAmqpTracePendingPairs.Record(context.Background(), 1)
 	tb.ReceiverAmqpTracePoisonDiscarded.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceQueueDepth.Record(context.Background(), 1)
 	tb.ReceiverAmqpTraceReconnects.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceRedelivered.Add(context.Background(), 1)
+	tb.ReceiverAmqpTraceRejectedPayloads.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceRejectedSpans.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceRequeued.Add(context.Background(), 1)
 	tb.ReceiverAmqpTraceRetries.Add(context.Background(), 1)
@@ -45,13 +56,28 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualReceiverAmqpTraceConnected(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceConnectionNames(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceConsumerCancels(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceContextErrors(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceDistrustedContexts(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceManagementFailures(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceMessages(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceOversizedFrames(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTracePayloads(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTracePendingEvicted(t, testTel,
@@ -72,6 +98,9 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualReceiverAmqpTraceRedelivered(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceRejectedPayloads(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceRejectedSpans(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -80,6 +109,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceRetries(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverAmqpTraceSecondsSinceLastEvent(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverAmqpTraceSkipped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
