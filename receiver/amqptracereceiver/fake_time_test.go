@@ -333,3 +333,9 @@ func TestUnreadableMessagesAreTakenOffOneByOne(t *testing.T) {
 		assert.Equal(t, readable+2500, distinct(spans.of(p.trace, "")))
 	})
 }
+
+// timePasses is for tests in fake time.
+func timePasses(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
