@@ -93,7 +93,8 @@ type shard struct {
 	memory                            *memory.Decisions
 	counts                            decisionCounts
 	shadow                            *shadowCounts
-	ledger                            *ledgerPart // shared with who looks something up
+	ledger                            *ledgerPart  // shared with who looks something up
+	report                            *shardReport // nil without a reporter
 }
 
 func newShard(e *engine, index int) *shard {
@@ -108,6 +109,7 @@ func newShard(e *engine, index int) *shard {
 		counts:    newDecisionCounts(e.telemetry),
 		shadow:    e.shadow.newCounts(),
 		ledger:    e.ledger.parts[index],
+		report:    e.reporting.newShardReport(index == 0),
 	}
 }
 
@@ -126,11 +128,14 @@ func (s *shard) run() {
 					s.decideAll()
 				}
 				s.flush()
+				s.report.flush(s, time.Now())
 				return
 			}
 			s.assemble(a)
 		case <-ticker.C:
-			s.onTick(s.engine.now())
+			now := s.engine.now()
+			s.onTick(now)
+			s.report.send(s, now)
 		case <-s.short:
 		}
 		s.relieve()

@@ -29,6 +29,9 @@ type Config struct {
 	// a stop saves what waits and the memory of decisions, and the next start
 	// goes on with both. Without it a stop decides what waits.
 	Storage *component.ID `mapstructure:"storage"`
+	// Reporter is the id of an extension that shows journeys, such as journeys.
+	// Without it nothing is collected for it.
+	Reporter *component.ID `mapstructure:"reporter"`
 
 	// prevent unkeyed literal initialization
 	_ struct{}

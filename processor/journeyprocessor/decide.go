@@ -92,6 +92,7 @@ func (s *shard) decide(t *trace, ending policy.Ending, early string) {
 		s.counts.add(&d, t.facts.Spans, t.spans.bytes, t.facts.Duration())
 		s.ledger.add(t, &d, early, now)
 		s.shadow.decide(t, &d, ending, now, e.dueAt(t, early, now))
+		s.report.add(s.engine, t, &d, early, now)
 	}
 	e.witness.tell(t, &d, firstDecision)
 	if !v.kept && s.hold(t) {
@@ -167,6 +168,7 @@ func (s *shard) follow(v *verdict, f *fragment, logs bool) {
 	}
 	if !logs {
 		s.late(f, true)
+		s.report.late(v.journey, f, true)
 	}
 	s.sendLate(v, f, logs)
 }

@@ -32,8 +32,9 @@ type engine struct {
 	thinner   *thinner
 	shards    []*shard
 	ledger    *ledger
-	began     time.Time // what instants count from
-	shadow    *shadow   // nil: none is set
+	began     time.Time  // what instants count from
+	shadow    *shadow    // nil: none is set
+	reporting *reporting // nil without a reporter; set by Start
 	surroundings
 
 	alwaysKeep    plog.SeverityNumber
@@ -175,6 +176,9 @@ func (e *engine) Start(ctx context.Context, host component.Host) error {
 	if e.hasLogs && !e.hasTraces {
 		e.logger.Warn("journey is in a logs pipeline only: log records have no spans whose decision they could follow")
 	}
+	if err := e.findReporter(host); err != nil {
+		return err
+	}
 	for i := range e.shards {
 		e.shards[i] = newShard(e, i)
 	}
@@ -191,6 +195,7 @@ func (e *engine) Start(ctx context.Context, host component.Host) error {
 		e.logsOut.start()
 	}
 	e.running = true
+	e.reporting.attach(e)
 	return nil
 }
 
@@ -218,6 +223,7 @@ func (e *engine) Shutdown(ctx context.Context) error {
 	if h != nil {
 		e.leave(ctx, h, spans, logs, reload)
 	}
+	e.reporting.detach()
 	e.telemetry.Shutdown()
 	return errors.Join(ctx.Err(), e.saved.close(ctx))
 }

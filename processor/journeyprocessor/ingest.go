@@ -29,6 +29,7 @@ func (e *engine) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	if n == 0 {
 		return nil
 	}
+	e.reporting.arrived(n)
 	return e.ingest(ctx, intake{
 		count: &e.telemetry.spans, records: n,
 		split: func(s *splitter) (string, error) { return e.splitTraces(s, td) },
@@ -182,6 +183,7 @@ func (e *engine) splitTraces(s *splitter, td ptrace.Traces) (reason string, err 
 		for _, ss := range rs.ScopeSpans().All() {
 			candidates.ForScope(ss)
 			r := facts.NewResource(service, ss.Scope().Name() == facts.BrokerScope, e.policy.UsesShapes)
+			e.reporting.ask(&r)
 			for _, span := range ss.Spans().All() {
 				s.records = wire.AppendSpan(s.records, span)
 				f := s.assign(span.TraceID())

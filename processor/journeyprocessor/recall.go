@@ -117,6 +117,7 @@ func (s *shard) followDropped(f *fragment, logs bool) {
 	kept := failed && s.upgrade(t, held)
 	if !logs {
 		s.late(f, kept)
+		s.report.late(s.ledger.journey(f.id), f, false)
 	}
 	switch {
 	case kept:
@@ -168,6 +169,7 @@ func (s *shard) upgrade(t *trace, held bool) bool {
 	d.Probability = 0
 	v := &verdict{kept: true, journey: d.Journey, unweighted: true}
 	s.memory.Keep(t.id, remembrance(v))
+	s.report.upgrade(s.ledger.outcome(t.id), t, &d, now)
 	s.ledger.revise(t, &d, now)
 	e.telemetry.upgraded(context.Background(), held)
 	how := lateAlone

@@ -79,6 +79,7 @@ type releaser struct {
 
 	accepted atomic.Int64 // batches that the next component has taken
 	away     atomic.Bool  // it has refused the last one for now
+	refusals refusals
 	suspects suspects
 	losses   losses
 
@@ -237,6 +238,7 @@ func (c *courier) offer(ctx context.Context, batch []*released, begun time.Time)
 			c.wait.Reset()
 			c.accepted.Add(1)
 			c.away.Store(false)
+			c.refusals.end()
 			c.settle(ctx, batch, "", nil)
 			return
 		}
@@ -276,6 +278,7 @@ const lastPause = 500 * time.Millisecond
 // to stop meanwhile, not longer than until then.
 func (r *releaser) retry(ctx context.Context, pause time.Duration, err error) {
 	r.count.retried(ctx)
+	defer r.refusals.add(err, time.Now())()
 	r.logger.Debug("The next component refused a batch for now",
 		zap.String("signal", r.count.signal), zap.Duration("retry_in", pause), zap.Error(err))
 	stopping := r.stopping

@@ -36,7 +36,9 @@ type thinner struct {
 	price     price
 	// unmatched is the budget's rule for what no rule matches: the last one.
 	unmatched int
-	rules     []string // names, with that of unmatched
+	rules     []string  // names, with that of unmatched
+	keeps     []float64 // their probabilities
+	unit      string    // of the budget
 	// options are made once, because making them costs more than counting.
 	options map[thinned][]metric.AddOption
 }
@@ -45,7 +47,7 @@ type thinner struct {
 type thinned struct{ rule, reason string }
 
 func newThinner(c *BudgetConfig, rules []policy.Rule, t *telemetry, b *buffer, now func() time.Time) (*thinner, error) {
-	n := &thinner{telemetry: t, now: now, buffer: b, unmatched: len(rules), options: make(map[thinned][]metric.AddOption)}
+	n := &thinner{telemetry: t, now: now, buffer: b, unmatched: len(rules), options: make(map[thinned][]metric.AddOption), keeps: keepsOf(rules)}
 	settings := budget.Settings{}
 	for i := range rules {
 		n.rules = append(n.rules, rules[i].Name)
@@ -68,7 +70,7 @@ func newThinner(c *BudgetConfig, rules []policy.Rule, t *telemetry, b *buffer, n
 	for i := range settings.Rules {
 		settings.Rules[i].Fixed = settings.Rules[i].First && c.MustKeep == "wins"
 	}
-	n.budget = budget.New(settings, now())
+	n.budget, n.unit = budget.New(settings, now()), unit
 	if t == nil {
 		return n, nil
 	}

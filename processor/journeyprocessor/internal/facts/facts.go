@@ -83,6 +83,10 @@ type Facts struct {
 	// Error is the first span with error status, Unroutable the first publish
 	// that the broker could route to no queue. Nil without one.
 	Error, Unroutable *Fault
+	// LastFailed is the span with error status that started last: of calls that
+	// fail within each other the innermost. Nil without one, or if no report
+	// asks for it.
+	LastFailed *Span
 
 	// Randomness is the trace's explicit randomness (tracestate ot=rv), 56
 	// bits; spans that disagree have the smallest.
@@ -98,6 +102,7 @@ type Facts struct {
 	lineage  lineage
 	messages messages
 	shape    *shape // nil if no rule asks for it
+	hops     []Hop  // nil if no report asks for them
 
 	// firstService is where Services starts: most fragments have one.
 	firstService [1]Service
@@ -115,6 +120,8 @@ type Resource struct {
 	key     serviceKey
 	broker  bool
 	shapes  bool
+	reports bool
+	mapped  uint64 // of all traces, as a share of the greatest number
 }
 
 // NewResource prepares for the spans of a service. Broker says that they are
@@ -144,6 +151,9 @@ func (f *Facts) Add(r *Resource, span ptrace.Span) {
 	}
 	if r.shapes {
 		f.addShape(r, parent, span)
+	}
+	if r.reports {
+		f.report(r, parent, span, &seen)
 	}
 	f.addSampling(span.TraceState().AsRaw())
 }
@@ -303,6 +313,7 @@ func (f *Facts) Merge(other *Facts) {
 	f.lineage.merge(&other.lineage)
 	f.messages.merge(other.messages)
 	f.mergeShape(other.shape)
+	f.mergeReport(other)
 }
 
 func (f *Facts) mergeShape(other *shape) {
@@ -356,7 +367,7 @@ func (f *Facts) Size() int64 {
 			n += int64(unsafe.Sizeof(*fault)) + int64(len(fault.Name)+len(fault.Message))
 		}
 	}
-	return n + f.lineage.size() + f.messages.size() + f.shape.size()
+	return n + f.lineage.size() + f.messages.size() + f.shape.size() + f.reportSize()
 }
 
 // bounded cuts s to maxText bytes; what is cut no longer holds the whole.
