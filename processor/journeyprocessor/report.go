@@ -268,8 +268,8 @@ func addPath(tally *journey.Tally, f *facts.Facts, d *policy.Decision) {
 // stopOf says where a journey that failed ended.
 func stopOf(f *facts.Facts, d *policy.Decision) journey.StopKey {
 	key := journey.StopKey{Outcome: d.Outcome.String()}
-	if f.LastFailed != nil && d.Outcome == policy.Error {
-		key.Service, key.Operation = f.LastFailed.Service, f.LastFailed.Name
+	if failed := f.LastFailed(); failed != nil && d.Outcome == policy.Error {
+		key.Service, key.Operation = failed.Service, failed.Name
 	}
 	for i := range d.Steps {
 		if !f.Held.Has(d.Steps[i].Match) {
@@ -286,7 +286,7 @@ func noted(t *trace, d *policy.Decision, now time.Time) journey.Trace {
 		Reason: shortReason(d.Reason), Probability: d.Probability,
 		Duration: time.Duration(t.facts.Duration()), Spans: int64(t.facts.Spans), //nolint:gosec // not 292 years
 	}
-	if failed := t.facts.LastFailed; failed != nil {
+	if failed := t.facts.LastFailed(); failed != nil {
 		one.Service, one.Operation = failed.Service, failed.Name
 	}
 	return one

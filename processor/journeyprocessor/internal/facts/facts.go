@@ -83,10 +83,6 @@ type Facts struct {
 	// Error is the first span with error status, Unroutable the first publish
 	// that the broker could route to no queue. Nil without one.
 	Error, Unroutable *Fault
-	// LastFailed is the span with error status that started last: of calls that
-	// fail within each other the innermost. Nil without one, or if no report
-	// asks for it.
-	LastFailed *Span
 
 	// Randomness is the trace's explicit randomness (tracestate ot=rv), 56
 	// bits; spans that disagree have the smallest.
@@ -101,8 +97,8 @@ type Facts struct {
 
 	lineage  lineage
 	messages messages
-	shape    *shape // nil if no rule asks for it
-	hops     []Hop  // nil if no report asks for them
+	shape    *shape    // nil if no rule asks for it
+	reported *reported // nil if no report asks for anything
 
 	// firstService is where Services starts: most fragments have one.
 	firstService [1]Service
@@ -313,7 +309,7 @@ func (f *Facts) Merge(other *Facts) {
 	f.lineage.merge(&other.lineage)
 	f.messages.merge(other.messages)
 	f.mergeShape(other.shape)
-	f.mergeReport(other)
+	f.mergeReported(other.reported)
 }
 
 func (f *Facts) mergeShape(other *shape) {
@@ -367,7 +363,7 @@ func (f *Facts) Size() int64 {
 			n += int64(unsafe.Sizeof(*fault)) + int64(len(fault.Name)+len(fault.Message))
 		}
 	}
-	return n + f.lineage.size() + f.messages.size() + f.shape.size() + f.reportSize()
+	return n + f.lineage.size() + f.messages.size() + f.shape.size() + f.reported.size()
 }
 
 // bounded cuts s to maxText bytes; what is cut no longer holds the whole.

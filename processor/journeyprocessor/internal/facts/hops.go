@@ -40,21 +40,44 @@ func (h *Hop) Duration() uint64 { return max(h.End, h.Start) - h.Start }
 // traces, the hops. The share goes from 0 (none) to the greatest number (all).
 func (r *Resource) Report(share uint64) { r.reports, r.mapped = true, share }
 
+// reported is what only reports need.
+type reported struct {
+	hops       []Hop
+	lastFailed *Span
+}
+
 // report gathers what Report asked for.
 func (f *Facts) report(r *Resource, parent SpanID, span ptrace.Span, seen *Span) {
 	if seen.Failed && !(r.broker && isUnroutable(span)) {
-		f.addLastFailed(seen)
+		f.reports().addFailed(seen)
 	}
 	if r.isMapped(span.TraceID()) {
-		f.addHop(r, parent, span, seen)
+		f.reports().addHop(r, parent, span, seen)
 	}
 }
 
-func (f *Facts) addLastFailed(seen *Span) {
-	if f.LastFailed == nil || f.LastFailed.before(seen) {
-		f.LastFailed = &Span{}
-		f.LastFailed.keep(seen)
+func (f *Facts) reports() *reported {
+	if f.reported == nil {
+		f.reported = &reported{}
 	}
+	return f.reported
+}
+
+func (p *reported) addFailed(seen *Span) {
+	if p.lastFailed == nil || p.lastFailed.before(seen) {
+		p.lastFailed = &Span{}
+		p.lastFailed.keep(seen)
+	}
+}
+
+// LastFailed is the span with error status that started last: of calls that
+// fail within each other the innermost. Nil without one, or if no report asks
+// for it. It belongs to the facts.
+func (f *Facts) LastFailed() *Span {
+	if f.reported == nil {
+		return nil
+	}
+	return f.reported.lastFailed
 }
 
 // isMapped says whether the trace is one of those whose hops are gathered: by
@@ -74,27 +97,27 @@ func (r *Resource) isMapped(id pcommon.TraceID) bool {
 // Hops are what a map needs of the trace's spans, in any order; nil if they
 // were not asked for, or some are missing. They belong to the facts.
 func (f *Facts) Hops() []Hop {
-	if len(f.hops) != f.Spans {
+	if f.reported == nil || len(f.reported.hops) != f.Spans {
 		return nil
 	}
-	return f.hops
+	return f.reported.hops
 }
 
 // hopsRoom is how many hops a fragment is given room for at first.
 const hopsRoom = 4
 
-func (f *Facts) addHop(r *Resource, parent SpanID, span ptrace.Span, seen *Span) {
-	if len(f.hops) >= maxHops {
+func (p *reported) addHop(r *Resource, parent SpanID, span ptrace.Span, seen *Span) {
+	if len(p.hops) >= maxHops {
 		return
 	}
-	if f.hops == nil {
-		f.hops = make([]Hop, 0, hopsRoom)
+	if p.hops == nil {
+		p.hops = make([]Hop, 0, hopsRoom)
 	}
-	f.hops = append(f.hops, Hop{
+	p.hops = append(p.hops, Hop{
 		ID: seen.ID, Parent: parent, Start: seen.Start, End: seen.End, Service: r.service,
 		Kind: span.Kind(), Failed: seen.Failed, Broker: r.broker,
 	})
-	h := &f.hops[len(f.hops)-1]
+	h := &p.hops[len(p.hops)-1]
 	switch {
 	case r.broker:
 		h.readBroker(span.Attributes())
@@ -103,27 +126,34 @@ func (f *Facts) addHop(r *Resource, parent SpanID, span ptrace.Span, seen *Span)
 	}
 }
 
-// mergeReport adds what other has gathered for reports.
-func (f *Facts) mergeReport(other *Facts) {
-	if other.LastFailed != nil {
-		f.addLastFailed(other.LastFailed)
-	}
-	if len(f.hops) == 0 {
-		f.hops = other.hops
+// mergeReported adds what other has gathered for reports.
+func (f *Facts) mergeReported(other *reported) {
+	switch {
+	case other == nil:
+		return
+	case f.reported == nil:
+		f.reported = other
 		return
 	}
-	f.hops = append(f.hops, other.hops[:min(len(other.hops), maxHops-len(f.hops))]...)
+	p := f.reported
+	if other.lastFailed != nil {
+		p.addFailed(other.lastFailed)
+	}
+	p.hops = append(p.hops, other.hops[:min(len(other.hops), maxHops-len(p.hops))]...)
 }
 
-// reportSize is the memory of what is gathered for reports.
-func (f *Facts) reportSize() int64 {
-	n := int64(cap(f.hops)) * int64(unsafe.Sizeof(Hop{}))
-	if f.LastFailed != nil {
-		n += int64(unsafe.Sizeof(Span{})) + int64(len(f.LastFailed.Name))
+// size is the memory that it takes.
+func (p *reported) size() int64 {
+	if p == nil {
+		return 0
 	}
-	for i := range f.hops {
-		n += int64(len(f.hops[i].Peer) + len(f.hops[i].System))
-		for _, q := range f.hops[i].Queues {
+	n := int64(unsafe.Sizeof(*p)) + int64(cap(p.hops))*int64(unsafe.Sizeof(Hop{}))
+	if p.lastFailed != nil {
+		n += int64(unsafe.Sizeof(Span{})) + int64(len(p.lastFailed.Name))
+	}
+	for i := range p.hops {
+		n += int64(len(p.hops[i].Peer) + len(p.hops[i].System))
+		for _, q := range p.hops[i].Queues {
 			n += int64(16 + len(q))
 		}
 	}
