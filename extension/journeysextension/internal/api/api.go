@@ -36,8 +36,7 @@ type Overview struct {
 	Failed   Failed   `json:"failed"`
 	Money    Money    `json:"money"`
 	Trend    Trend    `json:"trend"`
-	// Limits are the bounds of what is told apart; Reached counts what was
-	// counted under another name, or not at all, since the start.
+	// Limits are the bounds of what is told apart.
 	Limits []Limit `json:"limits"`
 	// Processors are the ids of those that report.
 	Processors []string `json:"processors"`
@@ -321,9 +320,9 @@ type Overload struct {
 
 // Budget is what may leave.
 type Budget struct {
-	Unit            string       `json:"unit"`
-	Limit           float64      `json:"limit"`
-	Rate            float64      `json:"rate"`
+	Unit            string       `json:"unit"`  // spans, bytes, money
+	Limit           float64      `json:"limit"` // a second
+	Rate            float64      `json:"rate"`  // a second, that leaves now
 	Share           float64      `json:"share"` // of the limit that is used
 	ExceededSeconds float64      `json:"exceeded_seconds"`
 	Rules           []BudgetRule `json:"rules"`
@@ -340,8 +339,9 @@ type Downstream struct {
 	Signal string `json:"signal"` // traces, logs
 	State  string `json:"state"`  // ok, refusing
 	// RetryingBatches are refused for now and offered again.
-	RetryingBatches int64   `json:"retrying_batches"`
-	QueuedRecords   int64   `json:"queued_records"`
+	RetryingBatches int64 `json:"retrying_batches"`
+	// Queued is how many journeys, or parts of them, wait to be sent.
+	Queued          int64   `json:"queued"`
 	RefusingSeconds float64 `json:"refusing_seconds"`
 	Error           string  `json:"error"` // of the latest refusal
 }

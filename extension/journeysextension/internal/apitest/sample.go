@@ -81,7 +81,7 @@ func Overview() api.Overview {
 		Limits: []api.Limit{
 			{Name: "journeys", Value: 500}, {Name: "services", Value: 200}, {Name: "edges", Value: 400},
 			{Name: "paths", Value: 50}, {Name: "name_length", Value: 200, Reached: 3}, {Name: "memory", Value: 67108864},
-			{Name: "mapped_spans", Value: 10000},
+			{Name: "mapped_spans", Value: 2000},
 		},
 		Processors: []string{"journey"}, HasLinks: true,
 	}
@@ -205,7 +205,6 @@ func checkoutFlow() api.Flow {
 			node("n6", "service", "stock", "", 7125, 240, some(6.4), some(13.9)),
 			node("n7", "database", "inventory", "postgresql", 14_010, 0, some(1.6), some(3.1)),
 			node("n8", "queue", "stock-retry", "rabbitmq", 155, 0, nil, nil),
-			node("n9", "queue", "stock-dead-letters", "rabbitmq", 29, 0, nil, nil),
 		},
 		Edges: []api.FlowEdge{
 			edge("n0", "n1", "http", 7200, 144, some(18.5), some(44.5)),
@@ -217,7 +216,6 @@ func checkoutFlow() api.Flow {
 			edge("n6", "n7", "db", 14_010, 0, some(1.6), some(3.1)),
 			queued(edge("n6", "n8", "amqp", 155, 0, nil, nil), 2000, 2006),
 			edge("n8", "n4", "amqp", 155, 0, nil, nil),
-			edge("n4", "n9", "amqp", 29, 0, nil, nil),
 		},
 	}
 }
@@ -258,7 +256,7 @@ func Live() api.Live {
 			},
 			Overload: api.Overload{Level: 0, Name: "calm"},
 			Budget: &api.Budget{
-				Unit: "spans_per_second", Limit: 500, Rate: 66.1, Share: 0.1322,
+				Unit: "spans", Limit: 500, Rate: 66.1, Share: 0.1322,
 				Rules: []api.BudgetRule{{Name: "failed", Probability: 1}, {Name: "checkout", Probability: 0.1}, {Name: "the rest", Probability: 0.05}},
 			},
 			Downstream: []api.Downstream{{Signal: "traces", State: "ok"}, {Signal: "logs", State: "ok"}},
