@@ -32,6 +32,6 @@ COPY --from=build /src/otelcol-config.yaml /etc/otelcol-journey/config.yaml
 COPY --from=build --chown=65532:65532 /out/state /var/lib/otelcol-journey
 USER 65532:65532
 WORKDIR /var/lib/otelcol-journey
-EXPOSE 4317 4318 8888 13133
+EXPOSE 4317 4318 8686 8888 13133
 ENTRYPOINT ["/otelcol-journey"]
 CMD ["--config=/etc/otelcol-journey/config.yaml"]

@@ -33,6 +33,7 @@ var portNames = []struct {
 	{"DEMO_OTLP_HTTP_PORT", 4318, "the collector's OTLP over HTTP"},
 	{"METRICS_PORT", 8888, "the collector's own metrics"},
 	{"DEMO_HEALTH_PORT", 13133, "the collector's health check"},
+	{"DEMO_JOURNEYS_PORT", 8686, "the page of all journeys"},
 	{"DEMO_JAEGER_PORT", 16686, "the page and API of the Jaeger that stores what is kept"},
 	{"DEMO_JAEGER_OTLP_PORT", 14317, "that Jaeger's OTLP"},
 	{"DEMO_JAEGER_METRICS_PORT", 18888, "that Jaeger's own metrics"},
@@ -91,6 +92,7 @@ var addressOf = map[string]string{
 	"DEMO_OTLP_GRPC_PORT": "OTLP_GRPC_ENDPOINT",
 	"DEMO_OTLP_HTTP_PORT": "OTLP_HTTP_ENDPOINT",
 	"DEMO_HEALTH_PORT":    "HEALTH_ENDPOINT",
+	"DEMO_JOURNEYS_PORT":  "JOURNEYS_ENDPOINT",
 }
 
 func portSetting(get func(string) string, variable string, fallback int) (int, error) {

@@ -130,6 +130,8 @@ func collectorEnvironment(s *settings, dir, brokerURL string) (map[string]string
 		"METRICS_HOST":             "localhost",
 		"METRICS_PORT":             strconv.Itoa(s.ports["METRICS_PORT"]),
 		"HEALTH_ENDPOINT":          s.address("DEMO_HEALTH_PORT"),
+		"JOURNEYS_ENDPOINT":        s.address("DEMO_JOURNEYS_PORT"),
+		"JAEGER_URL":               s.url("DEMO_JAEGER_PORT"),
 		"AMQP_ENDPOINT":            endpoint.String(),
 		"AMQP_VHOST":               broker.Vhost,
 		"AMQP_USERNAME":            broker.Username,

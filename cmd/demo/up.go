@@ -184,7 +184,8 @@ func status(t *terminal, s *settings) error {
 		return nil
 	}
 	s.ports = state.Ports
-	t.line("\nJaeger, what is kept     %s", s.url("DEMO_JAEGER_PORT"))
+	t.line("\nAll journeys             %s", s.url("DEMO_JOURNEYS_PORT"))
+	t.line("Jaeger, what is kept     %s", s.url("DEMO_JAEGER_PORT"))
 	t.line("Jaeger, everything       %s", s.url("DEMO_JAEGER_ALL_PORT"))
 	t.line("The shop                 curl -i %s -d '{\"items\": [\"sku-1001\"]}'", s.url("DEMO_GATEWAY_PORT", "api", "checkout"))
 	t.line("Your services            OTEL_EXPORTER_OTLP_ENDPOINT=%s (gRPC) or %s (HTTP)",

@@ -77,6 +77,8 @@ func newParts(t *testing.T, brokerURL string) *parts {
 		"OTLP_GRPC_ENDPOINT":   address(world.ports.take(t)),
 		"OTLP_HTTP_ENDPOINT":   address(world.ports.take(t)),
 		"HEALTH_ENDPOINT":      address(world.ports.take(t)),
+		"JOURNEYS_ENDPOINT":    address(world.ports.take(t)),
+		"JAEGER_URL":           p.jaeger.QueryURL,
 		"METRICS_HOST":         "localhost",
 		"METRICS_PORT":         strconv.Itoa(world.ports.take(t)),
 		"JAEGER_OTLP_ENDPOINT": p.jaeger.OTLPEndpoint,

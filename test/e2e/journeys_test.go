@@ -1,0 +1,278 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What the tests read of the journeys API; openapi.yaml of the extension
+// describes all of it.
+type (
+	apiVolume   struct{ Received, Stored int }
+	apiJourneys struct{ Count, OK, Errors, Incomplete, Kept int }
+	apiTrend    struct {
+		Journeys, Errors, Kept []int
+		SpansReceived          []int `json:"spans_received"`
+		SpansStored            []int `json:"spans_stored"`
+	}
+	apiOverview struct {
+		Journeys     apiJourneys
+		Spans, Bytes apiVolume
+		Failed       struct{ Existing, Kept int }
+		Trend        apiTrend
+	}
+	apiRow struct {
+		Name string
+		apiJourneys
+		Spans, Bytes apiVolume
+		P50          float64 `json:"p50_ms"`
+		P95          float64 `json:"p95_ms"`
+		P99          float64 `json:"p99_ms"`
+	}
+	apiTable struct{ Rows []apiRow }
+	apiNode  struct {
+		ID, Kind, Name, System string
+		Count, Errors          int
+	}
+	apiEdge struct {
+		From, To, Protocol string
+		Count, Errors      int
+		WaitP95            *float64 `json:"wait_p95_ms"`
+	}
+	apiStep struct {
+		Name    string
+		Reached int
+	}
+	apiStop struct {
+		Outcome, Service, Operation, Missing string
+		Count                                int
+	}
+	apiPath struct {
+		Services            []string
+		Count, Errors, Kept int
+	}
+	apiRule struct {
+		Name                   string
+		Matched, Kept, Thinned int
+	}
+	apiJourney struct {
+		Row  apiRow
+		Flow struct {
+			Of, Mapped int
+			Nodes      []apiNode
+			Edges      []apiEdge
+		}
+		Steps    []apiStep
+		Stops    []apiStop
+		Paths    []apiPath
+		Rules    []apiRule
+		Failures []apiLookup
+	}
+	apiLookup struct {
+		TraceID                              string `json:"trace_id"`
+		Status, Journey, Outcome, Rule, Link string
+		Probability                          *float64
+		Spans                                int
+	}
+)
+
+// api asks the journeys extension.
+func (p *parts) api(path string, into any) error {
+	res, err := get("http://" + p.env["JOURNEYS_ENDPOINT"] + path)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("get %s: %s", path, res.Status)
+	}
+	return json.NewDecoder(res.Body).Decode(into)
+}
+
+func TestEveryFigureOfTheAPIIsTheTruthOfTheShop(t *testing.T) {
+	t.Parallel()
+	vhost := world.broker.vhost(t)
+	if world.broker.isForeign() {
+		t.Skip("the shop's queues stay where it has declared them: not in a broker of AMQP_URL")
+	}
+	p := newParts(t, vhost)
+	p.startCollector(t)
+	p.awaitReceiver(t)
+	journeys := p.startShop(t).startShopper(t, "shopper", shopTime, nil).asPlanned(t)
+	var overview apiOverview
+	eventually(t, "all journeys are decided and reported", func() error {
+		if err := p.api("/api/v1/overview", &overview); err != nil {
+			return err
+		}
+		a := p.metrics(t).spans()
+		if a.pending != 0 {
+			return fmt.Errorf("%+v", a)
+		}
+		return errors.Join(want("journeys", len(journeys), overview.Journeys.Count), want("spans", a.received, overview.Spans.Received))
+	})
+	truth := truthOf(journeys)
+	p.requireOverview(t, &overview, truth[""])
+	var table apiTable
+	require.NoError(t, p.api("/api/v1/journeys", &table))
+	require.Len(t, table.Rows, 4, "%+v", table)
+	for _, row := range table.Rows {
+		t.Run(row.Name, func(t *testing.T) { p.requireRow(t, &row, truth[row.Name]) })
+	}
+	for _, j := range journeys {
+		t.Run(j.Journey+"/"+j.Class+"/"+j.TraceID, func(t *testing.T) { p.requireLookup(t, j) })
+	}
+	for name, want := range shopFlows {
+		t.Run("flow of "+name, func(t *testing.T) { p.requireFlow(t, name, truth[name], want) })
+	}
+	p.requireCheckout(t, truth["checkout"])
+	for _, window := range []string{"1h", "24h"} {
+		var longer apiOverview
+		require.NoError(t, p.api("/api/v1/overview?window="+window, &longer))
+		require.Equal(t, overview.Journeys, longer.Journeys, window)
+		require.Equal(t, overview.Spans, longer.Spans, window)
+	}
+}
+
+// tally is the truth about the journeys of one name.
+type tally struct {
+	apiJourneys
+	classes map[string]int
+}
+
+// truthOf sums the truth up, by names and "" for all. Kept is not in it.
+func truthOf(journeys []journeyTruth) map[string]*tally {
+	truth := map[string]*tally{"": {classes: map[string]int{}}}
+	for _, j := range journeys {
+		if truth[j.Journey] == nil {
+			truth[j.Journey] = &tally{classes: map[string]int{}}
+		}
+		for _, t := range []*tally{truth[""], truth[j.Journey]} {
+			t.Count++
+			t.classes[j.Class]++
+			switch j.Outcome {
+			case "error":
+				t.Errors++
+			case "incomplete":
+				t.Incomplete++
+			default:
+				t.OK++
+			}
+		}
+	}
+	return truth
+}
+
+func sumOf(list []int) int {
+	n := 0
+	for _, v := range list {
+		n += v
+	}
+	return n
+}
+
+func (p *parts) requireOverview(t *testing.T, o *apiOverview, truth *tally) {
+	t.Helper()
+	kept := o.Journeys.Kept
+	o.Journeys.Kept = 0
+	require.Equal(t, truth.apiJourneys, o.Journeys)
+	o.Journeys.Kept = kept
+	m := p.metrics(t)
+	a := m.spans()
+	require.Equal(t, apiVolume{a.received, a.kept}, o.Spans, "%+v", a)
+	require.Equal(t, apiVolume{
+		m.sum(journeyMetric("span_bytes_received_total")), m.sum(journeyMetric("span_bytes_kept_total")),
+	}, o.Bytes)
+	require.Equal(t, p.storedByJaeger(t), o.Spans.Stored, "spans that Jaeger has stored")
+	require.Equal(t, truth.Errors+truth.Incomplete, o.Failed.Existing)
+	require.Equal(t, o.Failed.Existing, o.Failed.Kept, "every failed journey is kept")
+	require.Equal(t, truth.Count, sumOf(o.Trend.Journeys))
+	require.Equal(t, truth.Errors, sumOf(o.Trend.Errors))
+	require.Equal(t, kept, sumOf(o.Trend.Kept))
+	require.Equal(t, a.received, sumOf(o.Trend.SpansReceived))
+	require.Equal(t, a.kept, sumOf(o.Trend.SpansStored))
+}
+
+func (p *parts) requireRow(t *testing.T, row *apiRow, truth *tally) {
+	t.Helper()
+	counts := row.apiJourneys
+	counts.Kept = 0
+	require.Equal(t, truth.apiJourneys, counts)
+	m := p.metrics(t)
+	name := "journey=" + row.Name
+	require.Equal(t, m.sum(journeyMetric("journeys_total"), name, "decision=kept"), row.Kept)
+	require.Equal(t, apiVolume{
+		m.sum(journeyMetric("journey_spans_total"), name), m.sum(journeyMetric("journey_spans_total"), name, "decision=kept"),
+	}, row.Spans)
+	require.Positive(t, row.P50)
+	require.LessOrEqual(t, row.P50, row.P95)
+	require.LessOrEqual(t, row.P95, row.P99)
+}
+
+// requireLookup compares the look-up of a trace with the truth and with Jaeger.
+func (p *parts) requireLookup(t *testing.T, j journeyTruth) {
+	t.Helper()
+	var got apiLookup
+	require.NoError(t, p.api("/api/v1/traces/"+j.TraceID, &got))
+	require.Equal(t, j.Journey, got.Journey)
+	require.Equal(t, j.Outcome, got.Outcome)
+	stored, err := p.lookUp(j.TraceID)
+	if errors.Is(err, errNotStored) {
+		require.Equal(t, "dropped", got.Status)
+		require.False(t, j.MustKeep)
+		require.Empty(t, got.Link)
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, "kept", got.Status)
+	require.Len(t, stored, got.Spans)
+	require.Equal(t, p.jaeger.QueryURL+"/trace/"+j.TraceID, got.Link)
+	root := stored.tagged("journey.outcome")[0].tags
+	require.Equal(t, root["journey.sampling.rule"], got.Rule)
+	require.InDelta(t, root["journey.sampling.probability"], *got.Probability, 1e-9)
+}
+
+// shopFlows is who calls whom in the shop, by journey.
+var shopFlows = map[string][]string{}
+
+func (p *parts) journey(t *testing.T, name string) *apiJourney {
+	t.Helper()
+	var one apiJourney
+	require.NoError(t, p.api("/api/v1/journey?name="+url.QueryEscape(name), &one))
+	return &one
+}
+
+// requireFlow asks for exactly these edges.
+func (p *parts) requireFlow(t *testing.T, name string, truth *tally, want []string) {
+	t.Helper()
+	one := p.journey(t, name)
+	require.Equal(t, truth.Count, one.Flow.Of)
+	require.Equal(t, truth.Count, one.Flow.Mapped)
+	names := map[string]string{}
+	for _, n := range one.Flow.Nodes {
+		names[n.ID] = n.Name
+	}
+	var got []string
+	for _, e := range one.Flow.Edges {
+		got = append(got, names[e.From]+" -"+e.Protocol+"-> "+names[e.To])
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	require.Equal(t, want, got)
+}
+
+func (p *parts) requireCheckout(t *testing.T, truth *tally) {
+	t.Helper()
+	for name := range map[string]bool{"checkout": true, "order history": true, "restock": true, "gift card": true} {
+		one := p.journey(t, name)
+		text, _ := json.MarshalIndent(one, "", " ")
+		t.Logf("%s", text)
+	}
+	t.Logf("%+v", truth)
+}
