@@ -201,7 +201,8 @@ type StopTally struct {
 // StopKey tells the places apart at which journeys end.
 type StopKey struct{ Outcome, Service, Operation, Missing string }
 
-// PathTally is journeys that took the same way.
+// PathTally is journeys that went through the same services, which are in the
+// order of the first such journey.
 type PathTally struct {
 	Services            []string
 	Count, Errors, Kept int64

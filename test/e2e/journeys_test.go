@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -239,7 +240,23 @@ func (p *parts) requireLookup(t *testing.T, j journeyTruth) {
 }
 
 // shopFlows is who calls whom in the shop, by journey.
-var shopFlows = map[string][]string{}
+var shopFlows = map[string][]string{
+	"checkout": {
+		"user -http-> gateway", "gateway -db-> redis 1", "gateway -grpc-> checkout",
+		"checkout -db-> checkout", "checkout -db-> redis 0", "checkout -http-> payments.example",
+		"checkout -amqp-> mailer-queue", "checkout -amqp-> stock-queue", "stock-queue -amqp-> stock", "stock -db-> stock",
+		"stock -amqp-> stock-retry", "stock-retry -amqp-> stock-queue",
+	},
+	"order history": {
+		"user -http-> gateway", "gateway -db-> redis 1", "gateway -http-> orders", "orders -db-> orders", "orders -db-> redis 2",
+		"orders -http-> users", "users -db-> users",
+	},
+	"restock": {
+		"user -http-> stock", "stock -db-> stock", "stock -amqp-> restock-delay", "restock-delay -amqp-> restock-queue",
+		"restock-queue -amqp-> stock",
+	},
+	"gift card": {"user -http-> gateway", "gateway -db-> redis 1", "gateway -http-> users", "users -db-> users"},
+}
 
 func (p *parts) journey(t *testing.T, name string) *apiJourney {
 	t.Helper()
@@ -248,31 +265,87 @@ func (p *parts) journey(t *testing.T, name string) *apiJourney {
 	return &one
 }
 
-// requireFlow asks for exactly these edges.
+// named are the edges by the names of their ends and their protocol.
+func (j *apiJourney) named() map[string]apiEdge {
+	names := map[string]string{}
+	for _, n := range j.Flow.Nodes {
+		names[n.ID] = n.Name
+	}
+	edges := map[string]apiEdge{}
+	for _, e := range j.Flow.Edges {
+		edges[names[e.From]+" -"+e.Protocol+"-> "+names[e.To]] = e
+	}
+	return edges
+}
+
+// requireFlow asks for exactly these edges, and that the journeys of the page
+// add up.
 func (p *parts) requireFlow(t *testing.T, name string, truth *tally, want []string) {
 	t.Helper()
 	one := p.journey(t, name)
 	require.Equal(t, truth.Count, one.Flow.Of)
 	require.Equal(t, truth.Count, one.Flow.Mapped)
-	names := map[string]string{}
-	for _, n := range one.Flow.Nodes {
-		names[n.ID] = n.Name
+	require.ElementsMatch(t, want, slices.Collect(maps.Keys(one.named())))
+	paths, matched, kept, stopped := 0, 0, 0, 0
+	for _, path := range one.Paths {
+		paths += path.Count
 	}
-	var got []string
-	for _, e := range one.Flow.Edges {
-		got = append(got, names[e.From]+" -"+e.Protocol+"-> "+names[e.To])
+	for _, rule := range one.Rules {
+		matched, kept = matched+rule.Matched, kept+rule.Kept
 	}
-	slices.Sort(got)
-	slices.Sort(want)
-	require.Equal(t, want, got)
+	for _, stop := range one.Stops {
+		stopped += stop.Count
+	}
+	require.Equal(t, truth.Count, paths)
+	require.Equal(t, truth.Count, matched)
+	require.Equal(t, one.Row.Kept, kept)
+	require.Equal(t, truth.Errors+truth.Incomplete, stopped)
+	for _, failure := range one.Failures {
+		require.NotEqual(t, "ok", failure.Outcome)
+		require.NotEmpty(t, failure.Link, "every failed journey is kept")
+	}
 }
 
+// requireCheckout asks for the figures that follow from the classes: a retried
+// message is processed three times, as is a dead-lettered one; a lost one is
+// taken without a span.
 func (p *parts) requireCheckout(t *testing.T, truth *tally) {
 	t.Helper()
-	for name := range map[string]bool{"checkout": true, "order history": true, "restock": true, "gift card": true} {
-		one := p.journey(t, name)
-		text, _ := json.MarshalIndent(one, "", " ")
-		t.Logf("%s", text)
+	one, class := p.journey(t, "checkout"), truth.classes
+	published := truth.Count - class["failed"] - class["unroutable"]
+	retries := 2 * (class["retried"] + class["dead_lettered"])
+	processed := published - class["lost"] + retries
+	failedTries := 2*class["retried"] + 3*class["dead_lettered"]
+	edges := one.named()
+	for edge, want := range map[string][2]int{
+		"user -http-> gateway":              {truth.Count, class["failed"]},
+		"gateway -grpc-> checkout":          {truth.Count, 0}, // a refused payment is the caller's error
+		"checkout -http-> payments.example": {truth.Count, class["failed"]},
+		"checkout -amqp-> stock-queue":      {published, 0},
+		"checkout -amqp-> mailer-queue":     {published, 0},
+		"stock -amqp-> stock-retry":         {retries, 0},
+		"stock-retry -amqp-> stock-queue":   {retries, 0},
+		"stock-queue -amqp-> stock":         {processed, failedTries},
+	} {
+		require.Equal(t, want, [2]int{edges[edge].Count, edges[edge].Errors}, edge)
 	}
-	t.Logf("%+v", truth)
+	require.NotNil(t, edges["checkout -amqp-> mailer-queue"].WaitP95, "time in the queue")
+	require.Equal(t, []apiStep{{"charged", truth.Count}, {"reserved", published - class["lost"]}}, one.Steps)
+	require.ElementsMatch(t, []apiStop{
+		{"error", "stock", "SELECT stock", "", class["retried"] + class["dead_lettered"]},
+		{"error", "checkout", "POST /v1/charges", "reserved", class["failed"]},
+		{"incomplete", "", "", "reserved", class["lost"] + class["unroutable"]},
+	}, one.Stops)
+	require.Equal(t, []string{"failed", "incomplete", "slow", "checkout"}, ruleNames(one.Rules))
+	require.Equal(t, truth.Errors, one.Rules[0].Kept)
+	require.Equal(t, truth.Incomplete, one.Rules[1].Kept)
+	require.Equal(t, class["slow"], one.Rules[2].Kept)
+}
+
+func ruleNames(rules []apiRule) []string {
+	var names []string
+	for _, r := range rules {
+		names = append(names, r.Name)
+	}
+	return names
 }

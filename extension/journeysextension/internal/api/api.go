@@ -204,7 +204,8 @@ type Stop struct {
 	Share   *float64 `json:"share"` // of all journeys
 }
 
-// Path is journeys that took the same way through the services.
+// Path is journeys that went through the same services. They are in the order in
+// which they began in the first such journey.
 type Path struct {
 	Services []string `json:"services"`
 	Count    int64    `json:"count"`
