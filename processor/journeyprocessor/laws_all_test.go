@@ -44,8 +44,9 @@ func TestEverythingAtOnceIsAccountedFor(t *testing.T) {
 // turmoil is one run of it.
 type turmoil struct {
 	*rand.Rand
-	h      *harness
-	traces map[string][]span
+	h        *harness
+	listener *listener
+	traces   map[string][]span
 	// waiting are batches that have not been taken yet.
 	waiting [][]span
 	// What no reload changes: a smaller memory would be exceeded for a moment,
@@ -68,7 +69,11 @@ func newTurmoil(t *testing.T, seed uint64) *turmoil {
 	}
 	shards := runtime.GOMAXPROCS(1 + u.IntN(5))
 	t.Cleanup(func() { runtime.GOMAXPROCS(shards) })
-	u.h = start(t, u.config())
+	u.h = start(t, "")
+	u.h.end()
+	u.listener = newListener(usualLimits)
+	u.h.extensions[reporterID] = u.listener
+	u.h.begin(u.config())
 	return u
 }
 
@@ -95,6 +100,7 @@ completion: {quiet: %s, missing_wait: 10s, message_wait: 20s, max_wait: 1m}
 buffer: {memory: %s, trace: %s, park_after: %s, recall: %s}
 release: {max_batch: %d, max_batch_bytes: %s, consumers: %d, metadata_keys: [x-tenant]}
 sampling: {rules: [{name: failed, when: {outcome: error}, keep: 100%%}, {name: half, keep: 50%%}]}
+reporter: journeys
 %s`, one("1s", "3s", "8s"), u.memory, one("10KiB", "256KiB"), one("100ms", "2s", "1h"), recall,
 		1+u.IntN(50), one("1KiB", "2MiB"), 1+u.IntN(4), u.storage)
 }
@@ -207,6 +213,11 @@ func (u *turmoil) check() {
 	t := u.h.t
 	if !u.gaveUp && !u.finallyRefused {
 		require.Zero(t, u.h.value("processor_journey_spans_lost"))
+		reported := u.listener.total()
+		require.Equal(t, u.h.value("processor_journey_spans_received"), reported.SpansReceived, "reported")
+		require.Equal(t, u.h.value("processor_journey_spans_kept"), reported.SpansStored, "reported as stored")
+		require.LessOrEqual(t, reported.Kept, reported.Journeys())
+		require.LessOrEqual(t, reported.FailedKept, reported.Errors+reported.Incomplete)
 	}
 	require.Zero(t, u.h.value("processor_journey_spans_lost", "reason", lostDamaged))
 	for name, spans := range u.traces {
