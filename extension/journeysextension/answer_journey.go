@@ -94,7 +94,7 @@ func rules(t *journey.Tally) []api.Rule {
 }
 
 func reason(s string) string {
-	text, _ := journey.Text(s, maxReason)
+	text, _ := journey.Text(s, journey.MaxReason)
 	return text
 }
 

@@ -17,15 +17,12 @@ type book struct {
 // bookSize is the memory of a book with its traces.
 const bookSize = 48 << 10
 
-// maxReason is how many characters of a reason are held.
-const maxReason = 300
-
 // note adds traces to a list of the latest, with texts fit to be held. Reports
 // of several shards overlap in time.
 func note(list, more []journey.Trace, limits *journey.Limits) []journey.Trace {
 	for _, t := range more[max(0, len(more)-journey.MaxLatest):] {
-		t.OutcomeReason, _ = journey.Text(t.OutcomeReason, maxReason)
-		t.Reason, _ = journey.Text(t.Reason, maxReason)
+		t.OutcomeReason, _ = journey.Text(t.OutcomeReason, journey.MaxReason)
+		t.Reason, _ = journey.Text(t.Reason, journey.MaxReason)
 		t.Rule, _ = limits.Name(t.Rule)
 		t.Service, _ = limits.Name(t.Service)
 		t.Operation, _ = limits.Name(t.Operation)

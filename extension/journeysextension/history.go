@@ -22,10 +22,14 @@ type history struct {
 	swept   time.Time
 }
 
+// reserved is for the journeys that are counted together when there is no room
+// for more: their book, and a tally in each pane.
+const reserved int64 = bookSize + int64(windows)*(panesPerWindow+1)<<10
+
 func newHistory(limits journey.Limits, memory int64, now time.Time) *history {
 	h := &history{
 		limits: limits, started: now, swept: now,
-		room: journey.Room{Limit: memory}, books: make(map[string]*book),
+		room: journey.Room{Limit: memory, Used: reserved}, books: make(map[string]*book),
 	}
 	for i := range h.windows {
 		h.windows[i] = window{windowSpec: &windowSpecs[i]}
@@ -79,7 +83,7 @@ func (h *history) note(t *journey.Tally, now time.Time, cuts *journey.Cuts) stri
 
 // open makes a book if there is room for one, else that of the others.
 func (h *history) open(name string) (string, *book) {
-	full := len(h.books) >= h.limits.Journeys || h.room.Used+bookSize > h.room.Limit
+	full := name == journey.OtherJourneys || len(h.books) >= h.limits.Journeys || h.room.Used+bookSize > h.room.Limit
 	if full {
 		name = journey.OtherJourneys
 	}
@@ -87,7 +91,9 @@ func (h *history) open(name string) (string, *book) {
 	if b == nil {
 		b = &book{}
 		h.books[name] = b
-		h.room.Used += bookSize
+		if !full {
+			h.room.Used += bookSize
+		}
 	}
 	return name, b
 }
@@ -108,7 +114,9 @@ func (h *history) sweep(now time.Time) {
 	for name, b := range h.books {
 		if now.Sub(b.seen) > longest+longest/panesPerWindow {
 			delete(h.books, name)
-			h.room.Used -= bookSize
+			if name != journey.OtherJourneys {
+				h.room.Used -= bookSize
+			}
 		}
 	}
 }

@@ -99,7 +99,8 @@ func budget(s *journey.BudgetState) *api.Budget {
 		b.Share = rounded(s.Rate / s.Limit)
 	}
 	for _, r := range s.Rules {
-		b.Rules = append(b.Rules, api.BudgetRule(r))
+		name, _ := journey.Text(r.Name, maxMessage)
+		b.Rules = append(b.Rules, api.BudgetRule{Name: name, Probability: r.Probability})
 	}
 	return b
 }

@@ -45,21 +45,22 @@ var headers = map[string]string{
 
 const apiPath = "/api/v1/"
 
+// routes are the parts of the API, by their paths.
+func (x *journeysExtension) routes() map[string]func(*http.Request) (*snapshot, error) {
+	return map[string]func(*http.Request) (*snapshot, error){
+		"overview": x.windowed("overview", func(v *view) (any, error) { return v.overview(x.attached.ids()), nil }),
+		"journeys": x.windowed("journeys", func(v *view) (any, error) { return v.table(), nil }),
+		"journey":  x.answerJourney,
+		"live":     x.answerLive,
+
+		"traces/{trace_id}": x.answerTrace,
+	}
+}
+
 // newHandler serves page and API.
 func (x *journeysExtension) newHandler() (http.Handler, error) {
 	mux := http.NewServeMux()
-	for route, answer := range map[string]func(*http.Request) (*snapshot, error){
-		"overview": x.windowed("overview", func(v *view, _ *http.Request) (any, error) {
-			return v.overview(x.attached.ids()), nil
-		}),
-		"journeys":          x.windowed("journeys", func(v *view, _ *http.Request) (any, error) { return v.table(), nil }),
-		"journey":           x.answerJourney,
-		"traces/{trace_id}": x.answerTrace,
-		"live": func(*http.Request) (*snapshot, error) {
-			now := time.Now()
-			return x.snapshots.get("live", now, func() (any, error) { return x.live(now), nil }), nil
-		},
-	} {
+	for route, answer := range x.routes() {
 		mux.HandleFunc("GET "+apiPath+route, func(w http.ResponseWriter, r *http.Request) {
 			one, err := answer(r)
 			if err == nil {
@@ -72,6 +73,9 @@ func (x *journeysExtension) newHandler() (http.Handler, error) {
 			one.serve(w, r, "application/json")
 		})
 	}
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, http.StatusNotFound, fmt.Sprintf("there is nothing at %.100q", r.URL.Path))
+	})
 	if err := addFiles(mux); err != nil {
 		return nil, err
 	}
@@ -170,7 +174,7 @@ func windowOf(r *http.Request) (int, error) {
 
 // windowed makes answers about a window.
 func (x *journeysExtension) windowed(
-	what string, answer func(*view, *http.Request) (any, error),
+	what string, answer func(*view) (any, error),
 ) func(*http.Request) (*snapshot, error) {
 	return func(r *http.Request) (*snapshot, error) {
 		which, err := windowOf(r)
@@ -179,7 +183,7 @@ func (x *journeysExtension) windowed(
 		}
 		now := time.Now()
 		return x.snapshots.get(what+" "+windowSpecs[which].name, now, func() (made any, err error) {
-			x.history.look(x.config, which, now, func(v *view) { made, err = answer(v, r) })
+			x.history.look(x.config, which, now, func(v *view) { made, err = answer(v) })
 			return made, err
 		}), nil
 	}
@@ -193,12 +197,17 @@ func (x *journeysExtension) answerJourney(r *http.Request) (*snapshot, error) {
 	if !x.history.has(name) { // before there is an answer for every name that anybody asks for
 		return nil, fmt.Errorf("journey %.100q: %w", name, errUnknown)
 	}
-	return x.windowed("journey "+name, func(v *view, _ *http.Request) (any, error) {
+	return x.windowed("journey "+name, func(v *view) (any, error) {
 		if one, ok := v.journey(name); ok {
 			return one, nil
 		}
 		return nil, fmt.Errorf("journey %.100q: %w", name, errUnknown)
 	})(r)
+}
+
+func (x *journeysExtension) answerLive(*http.Request) (*snapshot, error) {
+	now := time.Now()
+	return x.snapshots.get("live", now, func() (any, error) { return x.live(now), nil }), nil
 }
 
 // answerTrace is not shared: hardly two people ask for the same trace.

@@ -16,6 +16,8 @@ const OtherJourneys = "other journeys"
 const (
 	// MaxLatest is how many of the latest kept and failed traces there are.
 	MaxLatest = 20
+	// MaxReason is how many characters of a reason are held.
+	MaxReason = 300
 	maxStops  = 50
 	maxRules  = 100
 	maxSteps  = 100
@@ -256,14 +258,14 @@ func (t *Tally) Stop(key StopKey, n int64, reason string) {
 	key.Service, key.Operation, key.Missing = t.in.name(key.Service), t.in.name(key.Operation), t.in.name(key.Missing)
 	i := slices.IndexFunc(t.Stops, func(s StopTally) bool { return s.StopKey == key })
 	if i < 0 {
-		if len(t.Stops) >= maxStops || !t.in.take(2*entrySize) {
+		if len(t.Stops) >= maxStops || !t.in.take(3*entrySize) {
 			return
 		}
 		t.Stops = append(t.Stops, StopTally{StopKey: key})
 		i = len(t.Stops) - 1
 	}
 	t.Stops[i].Count += n
-	t.Stops[i].Reason = reason
+	t.Stops[i].Reason, _ = Text(reason, MaxReason)
 }
 
 // Path returns the tally of a path by its hash, which is made, with the names
