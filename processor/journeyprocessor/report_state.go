@@ -29,7 +29,7 @@ const inventorySize = 1024
 func (s *shard) takeInventory() *inventory {
 	c := &inventory{recall: journey.Generation{Traces: int64(len(s.recall.traces)), Bytes: s.recall.size}}
 	if s.oldest != nil {
-		c.oldest = s.oldest.first
+		c.oldest = s.engine.time(s.oldest.first)
 	}
 	looked := 0
 	for _, t := range s.traces {
