@@ -67,12 +67,12 @@ func newExtension(settings extension.Settings, config *Config) (*journeysExtensi
 func (x *journeysExtension) observe() error {
 	return errors.Join(
 		x.telemetry.RegisterExtensionJourneysMemoryCallback(func(_ context.Context, o metric.Int64Observer) error {
-			bytes, _, _ := x.history.size()
+			bytes, _ := x.history.size()
 			o.Observe(bytes)
 			return nil
 		}),
 		x.telemetry.RegisterExtensionJourneysNamesCallback(func(_ context.Context, o metric.Int64Observer) error {
-			_, names, _ := x.history.size()
+			_, names := x.history.size()
 			o.Observe(int64(names))
 			return nil
 		}),
@@ -140,8 +140,12 @@ func (x *journeysExtension) addReport(report *journey.Aggregate, now time.Time) 
 		limit string
 		n     int64
 	}{
-		{"journeys", cuts.Journeys}, {"services", cuts.Services}, {"edges", cuts.Edges},
-		{"paths", cuts.Paths}, {"name_length", cuts.Names}, {"memory", cuts.Memory},
+		{"journeys", cuts.Journeys},
+		{"services", cuts.Services},
+		{"edges", cuts.Edges},
+		{"paths", cuts.Paths},
+		{"name_length", cuts.Names},
+		{"memory", cuts.Memory},
 	} {
 		if c.n > 0 {
 			x.reached(c.limit, c.n)

@@ -75,11 +75,11 @@ func (h *harness) report(name string, n int) *journey.Aggregate {
 // fill adds a journey with everything that a report can have.
 func fill(a *journey.Aggregate, name string) {
 	t := a.Tally(name)
-	t.Counts.Add(journey.Counts{
+	t.Add(journey.Counts{
 		OK: 1, Kept: 1, Volume: journey.Volume{SpansReceived: 10, SpansStored: 10, BytesReceived: 5000, BytesStored: 5000},
 	})
-	t.Counts.Add(journey.Counts{Errors: 1, Kept: 1, FailedKept: 1, Volume: journey.Volume{SpansReceived: 10, SpansStored: 10, BytesReceived: 5000, BytesStored: 5000}})
-	t.Counts.Add(journey.Counts{Incomplete: 1, Volume: journey.Volume{SpansReceived: 10, BytesReceived: 5000}})
+	t.Add(journey.Counts{Errors: 1, Kept: 1, FailedKept: 1, Volume: journey.Volume{SpansReceived: 10, SpansStored: 10, BytesReceived: 5000, BytesStored: 5000}})
+	t.Add(journey.Counts{Incomplete: 1, Volume: journey.Volume{SpansReceived: 10, BytesReceived: 5000}})
 	for _, ms := range []uint64{10, 20, 900} {
 		t.Durations.Add(ms * 1e6)
 	}

@@ -121,12 +121,11 @@ func (h *history) sweep(now time.Time) {
 	}
 }
 
-// size is the memory in use, the number of names, and what was cut since the
-// start.
-func (h *history) size() (bytes int64, names int, cuts journey.Cuts) {
+// size is the memory in use and the number of names.
+func (h *history) size() (bytes int64, names int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.room.Used, len(h.books), h.cuts
+	return h.room.Used, len(h.books)
 }
 
 // has says whether there is a journey of that name.

@@ -66,7 +66,7 @@ func TestAWindowHasWhatCameInItsTime(t *testing.T) {
 		}
 	}
 	now := begin.Add(time.Duration(seconds) * time.Second)
-	full, _, _ := h.size()
+	full, _ := h.size()
 	require.Less(t, full, int64(1<<20), "one journey takes little")
 
 	// Silence: the windows run empty one after the other, and what was known
@@ -77,7 +77,7 @@ func TestAWindowHasWhatCameInItsTime(t *testing.T) {
 		require.Empty(t, h.tableAt(config, which, now).Rows)
 	}
 	h.overviewAt(config, 0, now.Add(4*time.Hour))
-	left, names, _ := h.size()
+	left, names := h.size()
 	require.Equal(t, reserved, left, "nothing is left")
 	require.Zero(t, names)
 }
@@ -203,10 +203,10 @@ func TestMemoryIsBoundedWhateverIsReported(t *testing.T) {
 			}
 		}
 		cuts.Add(h.add(a, begin.Add(time.Duration(i)*4*time.Minute)))
-		used, _, _ := h.size()
+		used, _ := h.size()
 		require.LessOrEqual(t, used, int64(memory))
 	}
-	used, names, _ := h.size()
+	used, names := h.size()
 	grown := heap() - before
 	runtime.KeepAlive(h)
 	t.Logf("heap %d KiB, account %d KiB, %d names, cuts %+v", grown>>10, used>>10, names, cuts)

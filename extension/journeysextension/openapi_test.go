@@ -88,7 +88,11 @@ func (d *document) check(at string, s *schema, value any) error {
 		}
 		return errors.Join(errs...)
 	}
-	if !slices.Contains(typesOf(s), typeOf(value)) && !(typeOf(value) == "integer" && slices.Contains(typesOf(s), "number")) {
+	of := typeOf(value)
+	if of == "integer" && slices.Contains(typesOf(s), "number") {
+		of = "number"
+	}
+	if !slices.Contains(typesOf(s), of) {
 		return fmt.Errorf("%s: %v is %s, not %v", at, value, typeOf(value), s.Type)
 	}
 	switch v := value.(type) {

@@ -154,10 +154,10 @@ func matches(header, etag string) bool {
 	})
 }
 
-// badRequest is an error of whoever asks.
-type badRequest string
+// requestError is an error of whoever asks.
+type requestError string
 
-func (e badRequest) Error() string { return string(e) }
+func (e requestError) Error() string { return string(e) }
 
 func windowOf(r *http.Request) (int, error) {
 	name := r.URL.Query().Get("window")
@@ -169,7 +169,7 @@ func windowOf(r *http.Request) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, badRequest(fmt.Sprintf("window must be 5m, 1h or 24h, got %q", name))
+	return 0, requestError(fmt.Sprintf("window must be 5m, 1h or 24h, got %q", name))
 }
 
 // windowed makes answers about a window.
@@ -192,7 +192,7 @@ func (x *journeysExtension) windowed(
 func (x *journeysExtension) answerJourney(r *http.Request) (*snapshot, error) {
 	name := r.URL.Query().Get("name")
 	if !r.URL.Query().Has("name") {
-		return nil, badRequest("name must be given: that of a journey, as it is in the table")
+		return nil, requestError("name must be given: that of a journey, as it is in the table")
 	}
 	if !x.history.has(name) { // before there is an answer for every name that anybody asks for
 		return nil, fmt.Errorf("journey %.100q: %w", name, errUnknown)
@@ -215,7 +215,7 @@ func (x *journeysExtension) answerTrace(r *http.Request) (*snapshot, error) {
 	text := r.PathValue("trace_id")
 	id, err := hex.DecodeString(text)
 	if err != nil || len(id) != len(pcommon.TraceID{}) {
-		return nil, badRequest(fmt.Sprintf("a trace id has 32 hexadecimal digits, got %.100q", text))
+		return nil, requestError(fmt.Sprintf("a trace id has 32 hexadecimal digits, got %.100q", text))
 	}
 	processor, d, ok := x.attached.lookUp(pcommon.TraceID(id))
 	if !ok {
@@ -229,7 +229,7 @@ func (x *journeysExtension) answerTrace(r *http.Request) (*snapshot, error) {
 
 // refuse answers with an error.
 func (x *journeysExtension) refuse(w http.ResponseWriter, err error) {
-	var bad badRequest
+	var bad requestError
 	switch {
 	case errors.As(err, &bad):
 		writeError(w, http.StatusBadRequest, err.Error())

@@ -37,13 +37,13 @@ var errUnknown = errors.New("nothing is known of it")
 // maxAnswers bounds the answers of an interval, whatever is asked for.
 const maxAnswers = 4096
 
-// get returns the answer under a key as of this interval. Make is called by the
+// get returns the answer under a key as of this interval. Build is called by the
 // first who asks; the others wait for it.
-func (s *snapshots) get(key string, now time.Time, make func() (any, error)) *snapshot {
+func (s *snapshots) get(key string, now time.Time, build func() (any, error)) *snapshot {
 	one := s.find(key, now)
 	one.once.Do(func() {
 		var answer any
-		if answer, one.err = make(); one.err == nil {
+		if answer, one.err = build(); one.err == nil {
 			s.made()
 			one.fill(answer)
 		}

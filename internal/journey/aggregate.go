@@ -307,7 +307,7 @@ func Latest(list []Trace, one Trace) []Trace {
 // Merge adds what other has of the journeys of the same name, but for the
 // latest traces, of which whoever merges keeps a list. Other is only read.
 func (t *Tally) Merge(other *Tally) {
-	t.Counts.Add(other.Counts)
+	t.Add(other.Counts)
 	t.Durations.merge(&other.Durations, t.in)
 	for i := range other.Rules {
 		t.mergeRule(&other.Rules[i])

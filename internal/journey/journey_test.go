@@ -96,7 +96,7 @@ func random(rnd *rand.Rand, limits Limits, journeys int) *Aggregate {
 	a := NewAggregate(limits, nil)
 	for range journeys {
 		t := a.Tally(fmt.Sprint("journey ", rnd.IntN(20)))
-		t.Counts.Add(Counts{OK: 1, Kept: 1, Volume: Volume{SpansReceived: 5, SpansStored: 5, BytesReceived: 500, BytesStored: 500}})
+		t.Add(Counts{OK: 1, Kept: 1, Volume: Volume{SpansReceived: 5, SpansStored: 5, BytesReceived: 500, BytesStored: 500}})
 		t.Durations.Add(rnd.Uint64N(1e9))
 		rule := rnd.IntN(5)
 		r := t.Rule(fmt.Sprint("rule ", rule), rule)

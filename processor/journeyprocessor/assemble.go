@@ -128,7 +128,7 @@ func (s *shard) run() {
 					s.decideAll()
 				}
 				s.flush()
-				s.report.flush(s, time.Now())
+				s.report.flush(s)
 				return
 			}
 			s.assemble(a)

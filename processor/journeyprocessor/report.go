@@ -140,12 +140,12 @@ func (r *shardReport) send(s *shard, now time.Time) {
 	if r.first {
 		r.draw.adjust(now)
 	}
-	r.flush(s, now)
+	r.flush(s)
 }
 
 // flush hands over what was counted. What the reporter has no room for now is
 // kept, and goes along the next time.
-func (r *shardReport) flush(s *shard, now time.Time) {
+func (r *shardReport) flush(s *shard) {
 	if r == nil {
 		return
 	}
@@ -170,7 +170,7 @@ func (r *shardReport) add(e *engine, t *trace, d *policy.Decision, early string,
 		}
 	}
 	*outcomeOf(&counts, d.Outcome) = 1
-	tally.Counts.Add(counts)
+	tally.Add(counts)
 	tally.Durations.Add(f.Duration())
 	r.addRule(tally, e, t, d, early)
 	for i := range d.Steps {

@@ -48,7 +48,7 @@ type reported struct {
 
 // report gathers what Report asked for.
 func (f *Facts) report(r *Resource, parent SpanID, span ptrace.Span, seen *Span) {
-	if seen.Failed && !(r.broker && isUnroutable(span)) {
+	if seen.Failed && (!r.broker || !isUnroutable(span)) {
 		f.reports().addFailed(seen)
 	}
 	if r.isMapped(span.TraceID()) {
