@@ -82,7 +82,7 @@ func createDefaultConfig() component.Config {
 		Prices:       PricesConfig{Currency: "USD", PerGB: 0.3},
 		Limits: LimitsConfig{
 			Journeys: 500, Services: 200, Edges: 400, Paths: 50, NameLength: 200,
-			MappedSpans: 2000, MemoryMiB: 64, Requests: 64,
+			MappedSpans: 1000, MemoryMiB: 64, Requests: 64,
 		},
 	}
 }

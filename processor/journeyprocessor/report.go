@@ -61,7 +61,7 @@ func (r *reporting) detach() {
 // arrived takes note of spans that have come.
 func (r *reporting) arrived(spans int) {
 	if r != nil {
-		r.draw.arrived.Add(int64(spans))
+		r.draw.take(int64(spans))
 	}
 }
 
@@ -75,18 +75,29 @@ func (r *reporting) ask(of *facts.Resource) {
 // mapDraw says which share of the traces is drawn for maps: a power of 1/2,
 // which changes seldom, because a trace that sees it change may be left out.
 type mapDraw struct {
-	limit   float64 // spans a second
-	arrived atomic.Int64
-	share   atomic.Uint64
-	// The rest belongs to the first shard's goroutine.
-	halvings int
-	since    time.Time
+	limit    float64      // spans a second
+	arrived  atomic.Int64 // since it was last adjusted
+	halvings atomic.Int32
+	share    atomic.Uint64
+	since    time.Time // the first shard's goroutine's
 }
 
 func (d *mapDraw) init(limit int, now time.Time) {
 	d.limit, d.since = float64(limit), now
 	if limit > 0 {
 		d.share.Store(math.MaxUint64)
+	}
+}
+
+// burst is by how many seconds' worth of spans the share is halved at once.
+const burst = 2
+
+// take takes note of spans that have come. If they are far too many for this
+// second, it does not wait for its end.
+func (d *mapDraw) take(spans int64) {
+	n, sum := d.halvings.Load(), float64(d.arrived.Add(spans))
+	if d.limit > 0 && n < maxHalvings && sum > math.Ldexp(burst*d.limit, int(n)) && d.halvings.CompareAndSwap(n, n+1) {
+		d.share.Store(math.MaxUint64 >> (n + 1))
 	}
 }
 
@@ -102,13 +113,15 @@ func (d *mapDraw) adjust(now time.Time) {
 	}
 	rate := float64(d.arrived.Swap(0)) / passed
 	d.since = now
-	for d.halvings < maxHalvings && math.Ldexp(rate, -d.halvings) > d.limit {
-		d.halvings++
+	n := int(d.halvings.Load())
+	for n < maxHalvings && math.Ldexp(rate, -n) > d.limit {
+		n++
 	}
-	for d.halvings > 0 && math.Ldexp(rate, 1-d.halvings) < 0.7*d.limit {
-		d.halvings--
+	for n > 0 && math.Ldexp(rate, 1-n) < 0.7*d.limit {
+		n--
 	}
-	d.share.Store(math.MaxUint64 >> d.halvings)
+	d.halvings.Store(int32(n)) //nolint:gosec // at most maxHalvings
+	d.share.Store(math.MaxUint64 >> n)
 }
 
 // shardReport is what one shard has counted since it last handed it over. The

@@ -316,9 +316,15 @@ func TestTheShareOfMapsFollowsTheLoad(t *testing.T) {
 		now = now.Add(time.Second)
 		d.arrived.Store(step.rate)
 		d.adjust(now)
-		require.Equal(t, step.halvings, d.halvings, "at %d spans a second", step.rate)
+		require.Equal(t, step.halvings, int(d.halvings.Load()), "at %d spans a second", step.rate)
 		require.LessOrEqual(t, float64(step.rate)*float64(d.share.Load())/math.MaxUint64, 1000.)
 	}
+	d.take(100_000) // within a moment
+	require.LessOrEqual(t, float64(d.share.Load())/math.MaxUint64, 1.)
+	for range 1000 {
+		d.take(100)
+	}
+	require.Equal(t, 7, int(d.halvings.Load()), "at once, not after the second")
 	var none mapDraw
 	none.init(0, now)
 	none.arrived.Store(1)

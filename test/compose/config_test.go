@@ -109,7 +109,7 @@ func number(node any) string {
 
 func TestListenersAreFound(t *testing.T) {
 	got := slices.Sorted(slices.Values(listeners(resolved(t, "otelcol-config.yaml", nil))))
-	want := []string{"localhost:13133", "localhost:4317", "localhost:4318", "localhost:8888"}
+	want := []string{"localhost:13133", "localhost:4317", "localhost:4318", "localhost:8686", "localhost:8888"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the published configuration listens on %v, want %v", got, want)
 	}

@@ -85,7 +85,7 @@ func Overview() api.Overview {
 			{Name: "paths", Value: 50},
 			{Name: "name_length", Value: 200, Reached: 3},
 			{Name: "memory", Value: 67108864},
-			{Name: "mapped_spans", Value: 2000},
+			{Name: "mapped_spans", Value: 1000},
 		},
 		Processors: []string{"journey"}, HasLinks: true,
 	}

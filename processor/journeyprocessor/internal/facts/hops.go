@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"encoding/binary"
 	"math"
 	"unsafe"
 
@@ -87,11 +88,7 @@ func (r *Resource) isMapped(id pcommon.TraceID) bool {
 	if r.mapped == 0 || r.mapped == math.MaxUint64 {
 		return r.mapped != 0
 	}
-	var halves [2]uint64
-	for i, b := range id {
-		halves[i/8] = halves[i/8]<<8 | uint64(b)
-	}
-	return mix(halves[0]^mix(halves[1]^0x9e3779b97f4a7c15)) <= r.mapped
+	return mix(binary.BigEndian.Uint64(id[:8])+0x9e3779b97f4a7c15*binary.BigEndian.Uint64(id[8:])) <= r.mapped
 }
 
 // Hops are what a map needs of the trace's spans, in any order; nil if they
