@@ -29,6 +29,12 @@
 //	  counts.go     the decisions, by journey, before anything is dropped
 //	  telemetry_rules.go  conditions that fail, and what was learned
 //
+// With a reporter, an extension that shows all journeys:
+//
+//	report.go        what a shard has decided, counted, and handed over each second
+//	  report_map.go    who called whom
+//	  report_state.go  what it says when it is asked how it is
+//
 // Over a reload or a stop:
 //
 //	bequeath.go   what waits is encoded for the next engine of this id
