@@ -34,8 +34,9 @@ type snapshot struct {
 // errUnknown says that there is nothing under the name that was asked for.
 var errUnknown = errors.New("nothing is known of it")
 
-// maxAnswers bounds the answers of an interval, whatever is asked for.
-const maxAnswers = 4096
+// maxAnswers bounds the answers that are held: some 15 MiB of usual ones. When
+// more is asked for within an interval, answers are made anew.
+const maxAnswers = 256
 
 // get returns the answer under a key as of this interval. Build is called by the
 // first who asks; the others wait for it.
