@@ -136,12 +136,12 @@ unit: build ## unit tests of all modules, and the compose file and the documents
 		[ -z "$$packages" ] || go test -C "$$m" $$packages || bad=1; \
 	done; exit $$bad
 
-# The detector needs a C compiler. demo-services and the components are what runs concurrently.
+# The detector needs a C compiler. demo-services and the components are what runs concurrently. Short: without what is long for its size.
 race: ## unit tests under the race detector
 	@command -v $${CC:-cc} >/dev/null || { echo "the race detector needs a C compiler: install gcc or clang, or set CC"; exit 1; }
 	@set -e; for m in $(filter . demo-services,$(MODULES)); do \
 		packages=$$(cd "$$m" && $(TESTED)); \
-		echo "race $$m"; CGO_ENABLED=1 go test -C "$$m" -race $$packages; done
+		echo "race $$m"; CGO_ENABLED=1 go test -C "$$m" -race -short $$packages; done
 
 FUZZ_TIME ?= 10s
 # Inputs that are only interesting are hardly made smaller: with goroutines behind a target that would take all the time.
