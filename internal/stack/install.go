@@ -41,7 +41,7 @@ func server(ctx context.Context, spec BrokerSpec) (sbin string, err error) {
 	if spec.NoInstall || !canInstall() {
 		return "", ErrNoBroker
 	}
-	if err := installServer(ctx, spec.Log); err != nil {
+	if err := installPackage(ctx, "rabbitmq-server", spec.Log); err != nil {
 		return "", err
 	}
 	if sbin = installedServer(); sbin == "" {
@@ -50,18 +50,18 @@ func server(ctx context.Context, spec BrokerSpec) (sbin string, err error) {
 	return sbin, nil
 }
 
-// installServer installs the distribution's rabbitmq-server. The package's own
-// service is kept from starting: what runs here is ours alone.
-func installServer(ctx context.Context, log io.Writer) (err error) {
+// installPackage installs a package of the distribution. A service of the
+// package's own is kept from starting: what runs here is ours alone.
+func installPackage(ctx context.Context, name string, log io.Writer) (err error) {
 	began := time.Now()
-	fmt.Fprintln(log, "installing the package rabbitmq-server with apt-get")
+	fmt.Fprintf(log, "installing the package %s with apt-get\n", name)
 	allow, err := forbidServices()
 	if err != nil {
 		return fmt.Errorf("keep the package's service from starting: %w", err)
 	}
 	defer func() { err = errors.Join(err, allow()) }()
 
-	install := []string{"install", "-y", "--no-install-recommends", "rabbitmq-server"}
+	install := []string{"install", "-y", "--no-install-recommends", name}
 	if err := aptGet(ctx, install...); err != nil {
 		fmt.Fprintln(log, "the package lists are old or missing: apt-get update")
 		if err := aptGet(ctx, "update"); err != nil {
@@ -71,7 +71,7 @@ func installServer(ctx context.Context, log io.Writer) (err error) {
 			return err
 		}
 	}
-	fmt.Fprintf(log, "installed rabbitmq-server in %s\n", time.Since(began).Round(time.Second))
+	fmt.Fprintf(log, "installed %s in %s\n", name, time.Since(began).Round(time.Second))
 	return nil
 }
 

@@ -1,0 +1,179 @@
+// The flow map: services, queues and databases, and what goes between them. All
+// that it shows is in the table below it as well.
+
+import { h } from './dom.js';
+import * as f from './format.js';
+import { places, parts } from './layout.js';
+
+/** NARROW is where the map runs down instead of across, in CSS pixels. */
+const NARROW = 720;
+const SCALES = { least: 0.4, readable: 0.8, most: 2, step: 1.25 };
+const map = { zoom: null, of: '' }; // zoom null: fitted
+
+export const PROTOCOLS = { http: 'HTTP', grpc: 'gRPC', amqp: 'AMQP', messaging: 'Messages', db: 'Database', other: 'Call' };
+export const KINDS = { user: 'user', service: 'service', queue: 'queue', database: 'database', external: 'external' };
+
+/** WORTH_RED is the share of errors from which a part of the map is marked. */
+const WORTH_RED = 0.01;
+
+const measure = document.createElement('canvas').getContext('2d');
+
+/** fitted cuts a name to a width in pixels, by what people see as characters. */
+function fitted(text, width, font) {
+  const shown = f.visible(text, 80);
+  measure.font = font;
+  if (measure.measureText(shown).width <= width) return shown;
+  let low = 1;
+  let high = 80;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (measure.measureText(f.clipped(shown, middle)).width <= width) low = middle;
+    else high = middle - 1;
+  }
+  return f.clipped(shown, low);
+}
+
+/** flowMap draws the flow as wide as there is room. */
+export function flowMap(app, flow, of) {
+  if (map.of !== of) Object.assign(map, { of, zoom: null });
+  const direction = app.width < NARROW ? 'TB' : 'LR';
+  const { nodes, edges } = parts(flow);
+  const at = places({ nodes, edges }, direction, app.draw);
+  if (!at) return h('p', { class: 'note map-wait', 'aria-busy': 'true' }, `Placing ${f.plural(nodes.length, 'node')}…`);
+  if (at.error) return h('p', { class: 'note' }, 'The map could not be drawn; the table has all of it.');
+  const scale = map.zoom ?? fittingScale(at, app.width);
+  return [
+    zoomButtons(app, scale),
+    h('div', { class: 'map-box', role: 'region', 'aria-label': 'Flow map', tabindex: '0', key: 'map ' + direction },
+      drawing({ nodes, edges, at, scale, direction, of })),
+  ];
+}
+
+function fittingScale(at, width) {
+  const room = width - 34; // the card's padding
+  return Math.min(1.25, Math.max(room / at.width, Math.min(SCALES.readable, 1)));
+}
+
+function zoomButtons(app, scale) {
+  const to = (zoom) => () => { map.zoom = zoom && Math.min(SCALES.most, Math.max(SCALES.least, zoom)); app.draw(); };
+  const button = (label, text, zoom) => h('button', { type: 'button', 'aria-label': label, title: label, on: { click: to(zoom) } }, text);
+  return h('div', { class: 'zoom', role: 'group', 'aria-label': 'Size of the map', key: 'zoom' },
+    button('Smaller', '−', scale / SCALES.step), button('Fit', 'Fit', null), button('Larger', '+', scale * SCALES.step));
+}
+
+function drawing({ nodes, edges, at, scale, direction, of }) {
+  const words = `Flow of ${f.isolated(of, 80)}: ${f.plural(nodes.length, 'node')}, ${f.plural(edges.length, 'edge')}. The table below has all of it.`;
+  return h('svg', {
+    class: 'map', role: 'img', 'data-direction': direction, 'aria-label': words, viewBox: `0 0 ${at.width} ${at.height}`,
+    width: Math.round(at.width * scale), height: Math.round(at.height * scale),
+  },
+  h('g', { key: 'lines' }, edges.map((e) => line(e, at.edges.get(e.key), direction))),
+  h('g', { key: 'nodes' }, nodes.map((n) => box(n, at.nodes.get(n.key)))),
+  h('g', { key: 'labels' }, edges.map((e) => label(e, at.edges.get(e.key), direction))));
+}
+
+/** line is an edge: as thick as it is busy, dashed if nobody waits at its other end. */
+function line(edge, place, direction) {
+  const points = direction === 'LR' ? levelled(place) : place.points;
+  const cls = `edge p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}${edge.error_share >= WORTH_RED ? ' failing' : ''}`;
+  const thickness = Math.min(4, 1.5 + Math.log10(1 + edge.per_minute) * 0.6).toFixed(1);
+  const { x, y } = points.at(-1);
+  const before = points.at(-2);
+  const turn = (Math.atan2(y - before.y, x - before.x) * 180) / Math.PI;
+  return h('g', { key: edge.key, class: cls },
+    h('path', { class: 'edge-line', d: curve(points), 'stroke-width': thickness }),
+    h('path', { class: 'edge-head', d: 'M0 0L-10 -5L-8 0L-10 5Z', transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${turn.toFixed(1)})` }));
+}
+
+/** levelled makes an edge run level below its label, so that the words stand on both sides of it. */
+function levelled({ points, x, y, width }) {
+  const half = width / 2;
+  const forward = points[0].x <= points.at(-1).x ? 1 : -1;
+  const before = points.filter((p) => (p.x - (x - half)) * forward < 0);
+  const after = points.filter((p) => (p.x - (x + half)) * forward > 0);
+  if (before.length === 0 || after.length === 0 || half === 0) return points;
+  const ends = [{ x: x - half * forward, y }, { x: x + half * forward, y }];
+  return [before[0], ...before.slice(1).filter((p) => Math.abs(p.x - x) > half + 8), ...ends, ...after.slice(0, -1).filter((p) => Math.abs(p.x - x) > half + 8), after.at(-1)];
+}
+
+/** curve goes through all points, smoothly, without swinging beyond them. */
+function curve(points) {
+  let d = `M${points[0].x.toFixed(1)} ${points[0].y.toFixed(1)}`;
+  for (let i = 1; i < points.length; i += 1) {
+    const [a, b] = [points[i - 1], points[i]];
+    const level = Math.abs(b.x - a.x) >= Math.abs(b.y - a.y) * 0.4;
+    const [c1, c2] = level ? [{ x: (a.x + b.x) / 2, y: a.y }, { x: (a.x + b.x) / 2, y: b.y }] : [{ x: a.x, y: (a.y + b.y) / 2 }, { x: b.x, y: (a.y + b.y) / 2 }];
+    d += `C${[c1, c2, b].map((p) => `${p.x.toFixed(1)} ${p.y.toFixed(1)}`).join(' ')}`;
+  }
+  return d;
+}
+
+/** label has the figures of an edge: two lines above it and two below, or all beside it. */
+function label(edge, { x, y, width }, direction) {
+  const beside = direction === 'TB';
+  const left = beside ? x - width / 2 + 2 : x;
+  const lines = [
+    ['protocol', PROTOCOLS[edge.protocol] ?? PROTOCOLS.other], ['rate', f.perMinute(edge.per_minute)],
+    ['time', edgeTime(edge)], ['errors', edge.errors > 0 ? `${f.share(edge.error_share)} err` : ''],
+  ];
+  const cls = `label p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}`;
+  return h('g', { key: edge.key, class: cls, 'text-anchor': beside ? 'start' : 'middle', 'data-edge': `${edge.fromName} -${edge.protocol}-> ${edge.toName}` },
+    h('title', {}, edgeWords(edge)),
+    lines.map(([what, text], i) => (text ? h('text', { key: what, class: what, x: left.toFixed(1), y: (y + LINE_AT[i]).toFixed(1) }, text) : null)));
+}
+
+const LINE_AT = [-19, -6.5, 14, 26.5];
+
+export function edgeTime(edge) {
+  if (edge.wait_p95_ms !== null) return `waits ${f.duration(edge.wait_p95_ms)}`;
+  return edge.p95_ms === null ? '' : `p95 ${f.duration(edge.p95_ms)}`;
+}
+
+function edgeWords(edge) {
+  return [`${f.isolated(edge.fromName)} → ${f.isolated(edge.toName)}`, PROTOCOLS[edge.protocol] ?? PROTOCOLS.other, `${f.grouped(edge.count)} in all, ${f.perMinute(edge.per_minute)}`,
+    `errors ${f.grouped(edge.errors)} (${f.share(edge.error_share)})`, edge.p95_ms === null ? '' : `p50 ${f.duration(edge.p50_ms)}, p95 ${f.duration(edge.p95_ms)}`,
+    edge.wait_p95_ms === null ? '' : `time in queue p50 ${f.duration(edge.wait_p50_ms)}, p95 ${f.duration(edge.wait_p95_ms)}`].filter(Boolean).join('\n');
+}
+
+/** box is a node in the shape of its kind. */
+function box(node, { x, y, width, height }) {
+  const kind = KINDS[node.kind] ? node.kind : 'external';
+  const failing = node.error_share >= WORTH_RED ? ' failing' : '';
+  const title = fitted(node.name, width - (kind === 'queue' ? 30 : 14), '600 12.5px system-ui, sans-serif');
+  const [second, third] = nodeLines(node);
+  return h('g', { key: node.key, class: `node k-${kind}${failing}`, transform: `translate(${(x - width / 2).toFixed(1)} ${(y - height / 2).toFixed(1)})` },
+    h('title', {}, `${f.isolated(node.name, 600)}\n${node.system ? f.isolated(node.system, 60) + ' ' : ''}${KINDS[kind]}\n${f.grouped(node.count)} in all, ${f.perMinute(node.per_minute)}`),
+    shape(kind, width, height),
+    h('text', { class: 'node-name', key: 'name', x: width / 2, y: 22 }, title),
+    h('text', { class: 'node-sub', key: 'sub', x: width / 2, y: 36.5 }, second),
+    third ? h('text', { class: 'node-sub' + (failing ? ' errors' : ''), key: 'third', x: width / 2, y: 49.5 }, third) : null);
+}
+
+function nodeLines(node) {
+  const rate = f.perMinute(node.per_minute);
+  const system = node.system ? fitted(node.system, 80, '11px system-ui, sans-serif') : '';
+  const time = node.p95_ms === null ? '' : `p95 ${f.duration(node.p95_ms)}`;
+  const errors = node.errors > 0 ? `${f.share(node.error_share)} err` : '';
+  if (node.kind === 'user') return [rate, ''];
+  if (node.kind === 'queue') return [system ? `${system} queue` : 'queue', [rate, errors].filter(Boolean).join(' · ')];
+  if (node.kind === 'database') return [system || 'database', [time || rate, errors].filter(Boolean).join(' · ')];
+  if (node.kind === 'external') return ['external', [time || rate, errors].filter(Boolean).join(' · ')];
+  return [[rate, time ? '' : errors].filter(Boolean).join(' · '), [time, errors].filter(Boolean).join(' · ')];
+}
+
+function shape(kind, w, h2) {
+  if (kind === 'database') {
+    return h('g', { class: 'shape', key: 'shape' },
+      h('path', { class: 'outline', d: `M0 7C0 -2.5 ${w} -2.5 ${w} 7V${h2 - 7}C${w} ${h2 + 2.5} 0 ${h2 + 2.5} 0 ${h2 - 7}Z` }), h('path', { class: 'detail', d: `M0 7C0 14.5 ${w} 14.5 ${w} 7` }));
+  }
+  const radius = kind === 'user' ? h2 / 2 : kind === 'queue' ? 4 : 9;
+  return h('g', { class: 'shape', key: 'shape' },
+    h('rect', { class: 'outline', width: w, height: h2, rx: radius }),
+    kind === 'queue' ? h('path', { class: 'detail', d: `M6 0V${h2}M11 0V${h2}M${w - 6} 0V${h2}M${w - 11} 0V${h2}` }) : null);
+}
+
+/** named adds to each edge the names of its ends. */
+export function named(flow) {
+  const names = new Map(flow.nodes.map((n) => [n.id, n.name]));
+  return { ...flow, edges: flow.edges.map((e) => ({ ...e, fromName: names.get(e.from) ?? '?', toName: names.get(e.to) ?? '?' })) };
+}

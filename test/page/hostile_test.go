@@ -1,0 +1,121 @@
+package page
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-journey/otelcol-journey/test/browser"
+)
+
+const (
+	markup    = `<script>window.owned=1;alert(1)</script><img src=x onerror="window.owned=2;alert(2)"><svg onload=alert(3)>`
+	backwards = "\u202egnp.exe\u2066 مرحبا بالعالم"
+	emoji     = "👩\u200d👩\u200d👧\u200d👦🔥 " // and what joins them
+)
+
+var hostile = names{
+	journey: markup, other: backwards, service: markup + emoji, queue: backwards, operation: `"><a href=javascript:alert(4)>x</a>`,
+	step: "javascript:alert(5)", rule: "{{constructor.constructor('alert(6)')()}}", reason: strings.Repeat("0123456789", 1024) + markup,
+}
+
+// harmless asks that names were taken for text: nothing ran, and there is no
+// element that the page did not make itself.
+func (v *sight) harmless(where string) {
+	v.t.Helper()
+	require.False(v.t, browser.Eval[bool](v.Tab, "'owned' in window"), "a name has run: %s", where)
+	require.Equal(v.t, 1, v.number("document.querySelectorAll('img').length"), where)
+	require.Equal(v.t, 2, v.number("document.querySelectorAll('script').length"), where)
+	require.Empty(v.t, v.list("[...document.querySelectorAll('iframe, object, embed, base, style, link:not([rel=stylesheet], [rel=icon])')].map((e) => e.outerHTML)"), where)
+	require.Empty(v.t, v.list("[...document.querySelectorAll('*')].filter((e) => [...e.attributes].some((a) => a.name.startsWith('on'))).map((e) => e.outerHTML)"), where)
+	require.Empty(v.t, v.list("[...document.links].filter((a) => !/^https?:$/.test(a.protocol)).map((a) => a.href)"), where)
+	require.Empty(v.t, v.list(`(document.body.innerText.match(/[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]/g) ?? []).map(escape)`), "what turns the text's direction: %s", where)
+}
+
+func TestHostileNamesAreShownHarmlessly(t *testing.T) {
+	t.Parallel()
+	s := setUp(t).attach().report(hostile.fill).decide(&hostile)
+	rows := s.api("journeys")["rows"].([]any)
+	name := rows[0].(map[string]any)["name"].(string)
+	require.Contains(t, name, "<script>")
+	for _, look := range []browser.Look{desk, phone} {
+		v := s.open(look, "#/journeys")
+		require.Contains(t, v.text("#journeys-table"), "<script>", "the name is shown as it is")
+		for view, hash := range views(&names{journey: name}) {
+			v.goTo(hash)
+			v.harmless(view)
+			v.requireFits(view)
+			v.ShotWhole("hostile-" + view + map[bool]string{true: "-390", false: "-1440"}[look == phone])
+		}
+	}
+}
+
+// What the extension would have cut and cleaned before: the page does not rely
+// on it.
+func TestNamesOfTenKilobytesAreShownHarmlessly(t *testing.T) {
+	t.Parallel()
+	s := setUp(t).attach().report(shop).decide(&shopNames)
+	monster := markup + backwards + emoji + strings.Repeat("A\u0301\u0302", 2000) + strings.Repeat("W", 6000)
+	for path, body := range map[string]map[string]any{
+		"/overview": s.api("overview"), "/journeys": s.api("journeys"), "/journey": s.api("journey?name=checkout"), "/live": s.api("live"),
+		keptID.String(): s.api("traces/" + keptID.String()),
+	} {
+		s.front.answer(path, renamed(body, monster))
+	}
+	v := s.open(desk, "#/journeys")
+	for _, look := range []browser.Look{desk, phone} {
+		v.Look(look)
+		for view, hash := range views(&names{journey: "checkout"}) {
+			if view == "dropped" {
+				continue
+			}
+			v.goTo(hash)
+			v.harmless(view)
+			v.requireFits(view)
+			require.Less(t, v.number("document.querySelector('main').innerText.length"), 40_000, "long names are cut")
+			v.ShotWhole("monster-" + view + map[bool]string{true: "-390", false: "-1440"}[look == phone])
+		}
+	}
+}
+
+// strangers are the fields whose text comes from outside.
+var strangers = map[string]bool{
+	"name": true, "service": true, "operation": true, "missing": true, "reason": true, "outcome_reason": true, "rule": true, "error": true,
+	"root_service": true, "root_span": true, "journey": true, "processor": true, "currency": true, "system": true, "id": true, "link": true,
+}
+
+// renamed replaces every text of a stranger, so that names that differed still
+// do.
+func renamed(value any, monster string) any {
+	n := 0
+	var walk func(any, bool) any
+	walk = func(value any, stranger bool) any {
+		switch v := value.(type) {
+		case map[string]any:
+			_, isNode := v["system"]
+			for key, one := range v {
+				if key == "window" || isNode && key == "id" {
+					continue
+				}
+				v[key] = walk(one, strangers[key])
+			}
+		case []any:
+			for i := range v {
+				v[i] = walk(v[i], isText(v[i]))
+			}
+		case string:
+			if stranger {
+				n++
+				return strings.Repeat("x", n%7) + monster
+			}
+		}
+		return value
+	}
+	return walk(value, false)
+}
+
+func isText(value any) bool {
+	_, ok := value.(string)
+	return ok
+}

@@ -1,0 +1,96 @@
+package page
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-journey/otelcol-journey/test/browser"
+)
+
+func TestEveryViewFitsEveryWidthInBothThemesAndIsLegible(t *testing.T) {
+	t.Parallel()
+	s := setUp(t).attach().report(shop).decide(&shopNames)
+	for _, width := range []int64{390, 768, 1280, 1920, 2560} {
+		v := s.open(browser.Look{Width: width, Height: 1000}, "#/journeys")
+		for name, hash := range views(&shopNames) {
+			v.goTo(hash)
+			where := fmt.Sprintf("%s-%d", name, width)
+			v.requireFits(where)
+			v.ShotWhole(where)
+		}
+	}
+	v := s.open(night, "#/journeys")
+	for _, dark := range []bool{true, false} {
+		v.Look(browser.Look{Width: desk.Width, Height: desk.Height, Dark: dark})
+		for name, hash := range views(&shopNames) {
+			v.goTo(hash)
+			require.Empty(t, v.list("probe.faint()"), "contrast: %s, dark %t", name, dark)
+			if dark {
+				v.ShotWhole(name + "-dark")
+			}
+		}
+	}
+}
+
+func TestTheThemeFollowsTheSystemUntilOneIsChosen(t *testing.T) {
+	t.Parallel()
+	v := setUp(t).attach().open(night, "#/journeys")
+	dark := "getComputedStyle(document.body).backgroundColor === 'rgb(14, 18, 27)'"
+	v.Await("dark, as the system", dark)
+	v.Click("#theme")
+	v.Await("light, as chosen", "!("+dark+") && document.querySelector('#theme').getAttribute('aria-label').startsWith('Theme: light')")
+	v.Click("#theme")
+	v.Look(desk)
+	v.Await("dark, as chosen", dark)
+	v.Click("#theme")
+	v.Await("light, as the system is now", "!("+dark+")")
+}
+
+func TestAsMuchAsThereMayBeIsShownAndStaysQuick(t *testing.T) {
+	t.Parallel()
+	s := setUp(t).attach().report(crowd)
+	v := s.open(desk, "#/journeys")
+	require.Equal(t, 100, v.number("document.querySelectorAll('#journeys-table tbody tr').length"))
+	require.Contains(t, v.text("#journeys .note"), "500 journeys")
+	v.requireFits("500 journeys")
+	v.Shot("many-1440")
+	v.Click(".show-more button")
+	v.Await("more rows", "document.querySelectorAll('#journeys-table tbody tr').length === 200")
+
+	v.goTo("#/journeys?q=crowd")
+	require.Equal(t, 1, v.number("document.querySelectorAll('#journeys-table tbody tr').length"))
+	v.goTo("#/journey?name=crowd")
+	v.Await("the map of 200 services", "document.querySelectorAll('.map .node').length === 200")
+	require.Equal(t, 390, v.number("document.querySelectorAll('.map .label').length"))
+	v.requireFits("200 services")
+	v.ShotWhole("many-journey-1440")
+	v.Look(phone)
+	v.Await("the map runs down", "document.querySelectorAll('.map[data-direction=TB] .node').length === 200")
+	require.Empty(t, v.list("probe.sideways()"))
+	// The page answers while the worker places: a frame is never long in coming.
+	require.Less(t, browser.Eval[float64](v.Tab, "(() => { const t = performance.now(); document.querySelector('#theme').click(); return performance.now() - t })()"), 100.0)
+}
+
+func TestNothingYetSaysWhyAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	s := setUp(t)
+	v := s.open(desk, "#/journeys")
+	require.Contains(t, v.text("#page"), "No journey processor reports here")
+	s.attach()
+	v.Await("another reason", "document.body.innerText.includes('No journey was decided in the last 5 minutes')")
+	v.requireFits("empty")
+	v.ShotWhole("empty-1440")
+	require.Empty(t, v.list("probe.faint()"))
+	v.Look(phone)
+	v.requireFits("empty, narrow")
+	v.ShotWhole("empty-390")
+	v.goTo("#/live")
+	v.ShotWhole("empty-live-390")
+	v.Expect("404")
+	v.goTo("#/journey?name=never")
+	require.Contains(t, v.text("main"), "Nothing is known of this journey")
+	v.goTo("#/trace")
+	require.Contains(t, v.text("main"), "Paste an id")
+}
