@@ -14,6 +14,7 @@ window.probe = {
       const style = getComputedStyle(e);
       const ink = colour(e.namespaceURI.endsWith('svg') ? style.fill : style.color);
       const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && Number(style.fontWeight) >= 700);
+      ink[3] *= opacity(e);
       const ratio = contrast(over(ink, ground(e)), ground(e));
       if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${e.localName}.${e.getAttribute('class')}: ${e.textContent.trim().slice(0, 40)}`);
     }
@@ -106,6 +107,11 @@ function ground(e) {
     if (layers.at(-1)[3] === 1) break;
   }
   return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255, 1]);
+}
+
+/** opacity is what is left of an element's own after its ancestors'. */
+function opacity(e) {
+  return e ? Number(getComputedStyle(e).opacity) * opacity(e.parentElement) : 1;
 }
 
 function contrast(a, b) {

@@ -80,6 +80,8 @@ func (n *names) fillMap(t *journey.Tally) {
 	user, gateway, checkout := node(journey.User, "user", ""), node(journey.Service, "gateway", ""), node(journey.Service, "checkout", "")
 	payments, queue := node(journey.External, "payments.example", ""), node(journey.Queue, n.queue, "rabbitmq")
 	stock, retry, table := node(journey.Service, n.service, ""), node(journey.Queue, "stock-retry", "rabbitmq"), node(journey.Database, "checkout", "postgresql")
+	_, first := t.Node(user)
+	first.Count = 7200
 	draw(t, 7200, []flow{
 		{user, gateway, journey.HTTP, 7200, 144, 0},
 		{gateway, checkout, journey.GRPC, 7200, 144, 0},

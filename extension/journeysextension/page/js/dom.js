@@ -5,11 +5,13 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 const VNODE = Symbol('what the element was made from');
+const made = []; // in this render, with what is to be called
 
 /**
  * h makes a node. props: `key` tells siblings apart over updates; `on` are event
- * handlers by event; `vars` are CSS custom properties; `value` is an input's; all
- * else are attributes, of which null and false are left out.
+ * handlers by event; `vars` are CSS custom properties; `value` is an input's;
+ * `created` is called with the element once it is in the document; all else are
+ * attributes, of which null and false are left out.
  */
 export function h(tag, props, ...children) {
   return { tag, props: props ?? {}, children: children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false && c !== '') };
@@ -19,6 +21,7 @@ export function h(tag, props, ...children) {
 export function render(root, nodes) {
   const focused = document.activeElement;
   patchChildren(root, nodes.flat(Infinity).filter(Boolean));
+  for (const [node, tell] of made.splice(0)) tell(node);
   // Moving an element takes its focus.
   if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 }
@@ -59,6 +62,7 @@ function create(v, parent) {
   const inSVG = v.tag === 'svg' || (parent.namespaceURI === SVG && parent.localName !== 'foreignObject');
   const node = inSVG ? document.createElementNS(SVG, v.tag) : document.createElement(v.tag);
   node[VNODE] = { tag: v.tag, props: {}, children: [] };
+  if (v.props.created) made.push([node, v.props.created]);
   return update(node, v);
 }
 
@@ -76,7 +80,7 @@ function update(node, v) {
   return node;
 }
 
-const HANDLED = new Set(['key', 'memo', 'on', 'vars', 'value']);
+const HANDLED = new Set(['key', 'memo', 'on', 'vars', 'value', 'created']);
 
 function patchProps(node, old, props) {
   for (const name of new Set([...Object.keys(old), ...Object.keys(props)])) {

@@ -4,7 +4,7 @@ import { chart } from './chart.js';
 import { h } from './dom.js';
 import * as f from './format.js';
 import { flowMap, KINDS, named, PROTOCOLS } from './map.js';
-import { badge, bar, card, empty, figure, grid, kpi, name, notice, outcome, path, traceLinks } from './parts.js';
+import { badge, bar, card, empty, figure, folded, grid, kpi, name, notice, outcome, path, traceLinks } from './parts.js';
 import { address, windowWords } from './route.js';
 
 const dataPath = (route) => `journey?name=${encodeURIComponent(route.name)}&window=${route.window}`;
@@ -33,7 +33,7 @@ function body(app, journey, refusal) {
   const currency = app.feed.body(pricesPath(app.route))?.money.currency ?? '';
   return [
     figures(journey.row, currency), omitted(journey), flow(app, journey),
-    h('div', { class: 'columns' }, h('div', { class: 'stack' }, overTime(journey), steps(journey), stops(journey)), h('div', { class: 'stack' }, why(journey), shapes(journey))),
+    h('div', { class: 'columns' }, h('div', { class: 'stack' }, overTime(journey), steps(app, journey), stops(app, journey)), h('div', { class: 'stack' }, why(app, journey), shapes(app, journey))),
     traces(app, journey),
   ];
 }
@@ -95,37 +95,37 @@ function overTime(j) {
   return card('trend', 'Over time', windowWords(j.window.name), chart(j.trend));
 }
 
-function why(j) {
+function why(app, j) {
   const most = Math.max(...j.rules.map((r) => r.kept), 1);
   if (j.rules.length === 0) return card('why', 'Why traces were kept', null, h('p', { class: 'note' }, 'No rule has matched yet.'));
-  return card('why', 'Why traces were kept', 'rules in their order', h('ul', { class: 'bars' }, j.rules.map((r, i) => h('li', { key: i + r.name, 'data-rule': r.name.slice(0, 200) },
+  return card('why', 'Why traces were kept', 'rules in their order', folded(app, 'why', j.rules, (rules) => h('ul', { class: 'bars' }, rules.map((r, i) => h('li', { key: i + r.name, 'data-rule': r.name.slice(0, 200) },
     h('span', { class: 'bars-name' }, name(r.name)), bar(r.kept / most),
     h('span', { class: 'bars-value' }, figure(r.kept, f.count(r.kept), 'kept'), ' of ', figure(r.matched, f.count(r.matched), 'matched')),
     h('span', { class: 'bars-note' }, [aside(r.thinned, 'thinned'), aside(r.early, 'decided early'), aside(r.late, 'brought back late'), aside(r.spans_stored, 'spans stored')].filter(Boolean).map((t, k) => [k ? ' · ' : '', t]),
-      r.reason ? [h('br'), 'latest: ', name(r.reason, 'text', 300)] : null)))));
+      r.reason ? [h('br'), 'latest: ', name(r.reason, 'text', 300)] : null))))));
 }
 
 function aside(n, words) {
   return n > 0 ? [figure(n, f.count(n)), ' ' + words] : null;
 }
 
-function steps(j) {
+function steps(app, j) {
   if (j.steps.length === 0) return null;
-  return card('steps', 'Steps', 'how many journeys reached each', h('ol', { class: 'bars' }, j.steps.map((s, i) => h('li', { key: i + s.name, 'data-step': s.name.slice(0, 200) },
+  return card('steps', 'Steps', 'how many journeys reached each', folded(app, 'steps', j.steps, (list) => h('ol', { class: 'bars' }, list.map((s, i) => h('li', { key: i + s.name, 'data-step': s.name.slice(0, 200) },
     h('span', { class: 'bars-name' }, name(s.name)), bar(s.reached_share),
-    h('span', { class: 'bars-value' }, figure(s.reached, f.count(s.reached), 'reached'), ' · ', figure(s.reached_share, f.share(s.reached_share)))))));
+    h('span', { class: 'bars-value' }, figure(s.reached, f.count(s.reached), 'reached'), ' · ', figure(s.reached_share, f.share(s.reached_share))))))));
 }
 
-function stops(j) {
+function stops(app, j) {
   if (j.stops.length === 0) return card('stops', 'Where journeys stop', null, h('p', { class: 'note' }, 'None failed, and none is incomplete.'));
-  return card('stops', 'Where journeys stop', 'failed and incomplete ones', grid({
-    id: 'stops-table', label: 'Where journeys stop', rows: j.stops, rowKey: (s, i) => `${i} ${s.outcome} ${s.service} ${s.operation} ${s.missing}`,
+  return card('stops', 'Where journeys stop', 'failed and incomplete ones', folded(app, 'stops', j.stops, (rows) => grid({
+    id: 'stops-table', label: 'Where journeys stop', rows, rowKey: (s, i) => `${i} ${s.outcome} ${s.service} ${s.operation} ${s.missing}`,
     columns: [
       { id: 'where', label: 'Where', cell: (s) => [stopPlace(s), s.reason ? h('span', { class: 'sub' }, name(s.reason, 'text', 300)) : null] },
       { id: 'outcome', label: 'Outcome', cell: (s) => outcome(s.outcome) },
       { id: 'count', label: 'Journeys', cls: 'num', cell: (s) => [figure(s.count, f.count(s.count), 'count'), h('span', { class: 'sub' }, figure(s.share, f.share(s.share)))] },
     ],
-  }));
+  })));
 }
 
 function stopPlace(s) {
@@ -134,10 +134,10 @@ function stopPlace(s) {
   return [h('strong', {}, name(s.operation)), ' of ', name(s.service), missing ? [', ', missing] : null];
 }
 
-function shapes(j) {
+function shapes(app, j) {
   if (j.paths.length === 0) return null;
-  return card('paths', 'Ways through the services', null, grid({
-    id: 'paths-table', label: 'Ways through the services', rows: j.paths, rowKey: (p) => p.services.join('\n'),
+  return card('paths', 'Ways through the services', null, folded(app, 'paths', j.paths, (rows) => grid({
+    id: 'paths-table', label: 'Ways through the services', rows, rowKey: (p) => p.services.join('\n'),
     columns: [
       { id: 'way', label: 'Way', cell: (p) => path(p.services) },
       { id: 'share', label: 'Share', cls: 'num', cell: (p) => [bar(p.share), figure(p.share, f.share(p.share))] },
@@ -146,7 +146,7 @@ function shapes(j) {
       { id: 'kept', label: 'Kept', cls: 'num', cell: (p) => figure(p.kept, f.count(p.kept)) },
       { id: 'p95', label: 'p95', cls: 'num', cell: (p) => figure(p.p95_ms, f.duration(p.p95_ms)) },
     ],
-  }));
+  })));
 }
 
 function traces(app, j) {

@@ -1,7 +1,7 @@
 // Asks the worker for places, one question at a time. What has the same parts has
 // the same places: new figures alone never move anything.
 
-const NODE = { width: 142, height: 58 };
+const NODE = { width: 146, height: 58 };
 const LABEL = { LR: { width: 78, height: 56 }, TB: { width: 76, height: 56 } };
 const REMEMBERED = 8;
 

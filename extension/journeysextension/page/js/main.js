@@ -93,7 +93,7 @@ function freshness() {
 function ago() {
   if (app.feed.heard === null) return app.feed.failed ? 'no answer yet' : 'asking…';
   const s = Math.round((Date.now() - app.feed.heard) / 1000);
-  return s < 3 ? 'up to date' : `updated ${f.seconds(s)} ago`;
+  return s < 3 && !app.feed.failed ? 'up to date' : `updated ${f.seconds(s)} ago`;
 }
 
 function themeButton() {

@@ -16,6 +16,7 @@ export const KINDS = { user: 'user', service: 'service', queue: 'queue', databas
 /** WORTH_RED is the share of errors from which a part of the map is marked. */
 const WORTH_RED = 0.01;
 
+const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', sans-serif"; // as in the style sheet
 const measure = document.createElement('canvas').getContext('2d');
 
 /** fitted cuts a name to a width in pixels, by what people see as characters. */
@@ -44,9 +45,17 @@ export function flowMap(app, flow, of) {
   const scale = map.zoom ?? fittingScale(at, app.width);
   return [
     zoomButtons(app, scale),
-    h('div', { class: 'map-box', role: 'region', 'aria-label': 'Flow map', tabindex: '0', key: 'map ' + direction },
+    h('div', { class: 'map-box', role: 'region', 'aria-label': 'Flow map', tabindex: '0', key: `map ${direction} ${of}`, created: (e) => showEntry(e, at, scale, { nodes, edges }) },
       drawing({ nodes, edges, at, scale, direction, of })),
   ];
+}
+
+/** showEntry scrolls a map that is larger than its box to where journeys begin. */
+function showEntry(box, at, scale, { nodes, edges }) {
+  const reached = new Set(edges.map((e) => e.toKey));
+  const entry = nodes.find((n) => n.kind === 'user') ?? nodes.find((n) => !reached.has(n.key)) ?? nodes[0];
+  const { x, y } = at.nodes.get(entry.key);
+  box.scrollTo(x * scale - box.clientWidth / 2, y * scale - box.clientHeight / 2);
 }
 
 function fittingScale(at, width) {
@@ -115,11 +124,11 @@ function label(edge, { x, y, width }, direction) {
   const lines = [
     ['protocol', PROTOCOLS[edge.protocol] ?? PROTOCOLS.other], ['rate', f.perMinute(edge.per_minute)],
     ['time', edgeTime(edge)], ['errors', edge.errors > 0 ? `${f.share(edge.error_share)} err` : ''],
-  ];
+  ].filter(([, text]) => text);
   const cls = `label p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}`;
   return h('g', { key: edge.key, class: cls, 'text-anchor': beside ? 'start' : 'middle', 'data-edge': `${edge.fromName} -${edge.protocol}-> ${edge.toName}` },
     h('title', {}, edgeWords(edge)),
-    lines.map(([what, text], i) => (text ? h('text', { key: what, class: what, x: left.toFixed(1), y: (y + LINE_AT[i]).toFixed(1) }, text) : null)));
+    lines.map(([what, text], i) => h('text', { key: what, class: what, x: left.toFixed(1), y: (y + LINE_AT[i]).toFixed(1) }, text)));
 }
 
 const LINE_AT = [-19, -6.5, 14, 26.5];
@@ -139,7 +148,7 @@ function edgeWords(edge) {
 function box(node, { x, y, width, height }) {
   const kind = KINDS[node.kind] ? node.kind : 'external';
   const failing = node.error_share >= WORTH_RED ? ' failing' : '';
-  const title = fitted(node.name, width - (kind === 'queue' ? 30 : 14), '600 12.5px system-ui, sans-serif');
+  const title = fitted(node.name, width - (kind === 'queue' ? 30 : 14), '600 12px ' + FONT);
   const [second, third] = nodeLines(node);
   return h('g', { key: node.key, class: `node k-${kind}${failing}`, transform: `translate(${(x - width / 2).toFixed(1)} ${(y - height / 2).toFixed(1)})` },
     h('title', {}, `${f.isolated(node.name, 600)}\n${node.system ? f.isolated(node.system, 60) + ' ' : ''}${KINDS[kind]}\n${f.grouped(node.count)} in all, ${f.perMinute(node.per_minute)}`),
@@ -151,14 +160,14 @@ function box(node, { x, y, width, height }) {
 
 function nodeLines(node) {
   const rate = f.perMinute(node.per_minute);
-  const system = node.system ? fitted(node.system, 80, '11px system-ui, sans-serif') : '';
+  const system = node.system ? fitted(node.system, 80, '11px ' + FONT) : '';
   const time = node.p95_ms === null ? '' : `p95 ${f.duration(node.p95_ms)}`;
   const errors = node.errors > 0 ? `${f.share(node.error_share)} err` : '';
   if (node.kind === 'user') return [rate, ''];
   if (node.kind === 'queue') return [system ? `${system} queue` : 'queue', [rate, errors].filter(Boolean).join(' · ')];
   if (node.kind === 'database') return [system || 'database', [time || rate, errors].filter(Boolean).join(' · ')];
   if (node.kind === 'external') return ['external', [time || rate, errors].filter(Boolean).join(' · ')];
-  return [[rate, time ? '' : errors].filter(Boolean).join(' · '), [time, errors].filter(Boolean).join(' · ')];
+  return [rate, [time, errors].filter(Boolean).join(' · ')];
 }
 
 function shape(kind, w, h2) {

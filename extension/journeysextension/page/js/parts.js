@@ -15,7 +15,7 @@ function exactly(value) {
 }
 
 /** name shows a stranger's name, isolated from the direction of what is around it. */
-export function name(text, cls = '', max = 240) {
+export function name(text, cls = '', max = 120) {
   const shown = f.visible(text, max);
   return h('bdi', { class: 'name ' + cls, title: shown.length > 24 ? f.visible(text, 600) : null }, shown);
 }
@@ -95,7 +95,18 @@ export function grid({ id, label, columns, rows, rowKey, memo, rowClass }) {
 
 function gridRow(columns, row, { key, memo, cls }) {
   return h('tr', { key, memo, role: 'row', class: cls ?? null }, columns.map((c, i) =>
-    h(i === 0 ? 'th' : 'td', { class: c.cls, role: i === 0 ? 'rowheader' : 'cell', scope: i === 0 ? 'row' : null, 'data-label': c.label, 'data-column': c.id }, c.cell(row))));
+    h(i === 0 ? 'th' : 'td', { class: c.cls, role: i === 0 ? 'rowheader' : 'cell', scope: i === 0 ? 'row' : null, 'data-label': c.label, 'data-column': c.id }, h('div', { class: 'cell' }, c.cell(row)))));
+}
+
+const unfolded = new Set();
+
+/** folded shows the first of a long list, and the rest to whoever wants it. */
+export function folded(app, id, rows, show, first = 10) {
+  const open = unfolded.has(id) || rows.length <= first + 2;
+  return [
+    show(open ? rows : rows.slice(0, first)),
+    open ? null : h('p', { class: 'show-more' }, h('button', { type: 'button', on: { click: () => { unfolded.add(id); app.draw(); } } }, `Show all ${f.grouped(rows.length)}`)),
+  ];
 }
 
 /** notice tells something that is not as usual. */
