@@ -133,6 +133,7 @@ func TestEveryFigureOfTheAPIIsTheTruthOfTheShop(t *testing.T) {
 		t.Run("flow of "+name, func(t *testing.T) { p.requireFlow(t, name, truth[name], want) })
 	}
 	p.requireCheckout(t, truth["checkout"])
+	t.Run("page", func(t *testing.T) { p.requirePage(t, journeys) })
 	for _, window := range []string{"1h", "24h"} {
 		var longer apiOverview
 		require.NoError(t, p.api("/api/v1/overview?window="+window, &longer))

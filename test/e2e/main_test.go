@@ -32,8 +32,9 @@ var world struct {
 	root string // of the repository
 	dir  string // for all that is written
 
-	broker sharedBroker
-	ports  portBook
+	broker  sharedBroker
+	ports   portBook
+	browser sharedBrowser
 }
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -44,7 +45,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	for _, check := range []func() error{world.broker.stop, func() error { return goleak.Find() }} {
+	for _, check := range []func() error{world.browser.stop, world.broker.stop, func() error { return goleak.Find() }} {
 		if err := check(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1

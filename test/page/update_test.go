@@ -124,17 +124,17 @@ func TestThePolicyAllowsNothingButThePagesOwn(t *testing.T) {
 }
 
 // dagreSum is of dist/dagre.esm.js in the npm package of the version that
-// vendor/README.md names.
+// third-party/README.md names.
 const dagreSum = "b0ddaf4af1417bec9bd89373a3a3987f081727d6cc6d95fc40dbf85a19bdf3b0"
 
 func TestWhatIsVendoredIsAsItWasPublished(t *testing.T) {
 	t.Parallel()
-	vendor := filepath.Join("..", "..", "extension", "journeysextension", "page", "vendor")
-	body, err := os.ReadFile(filepath.Join(vendor, "dagre.esm.js"))
+	thirdParty := filepath.Join("..", "..", "extension", "journeysextension", "page", "third-party")
+	body, err := os.ReadFile(filepath.Join(thirdParty, "dagre.esm.js"))
 	require.NoError(t, err)
 	sum := sha256.Sum256(body)
 	require.Equal(t, dagreSum, hex.EncodeToString(sum[:]))
-	licence, err := os.ReadFile(filepath.Join(vendor, "dagre.esm.js.LEGAL.txt"))
+	licence, err := os.ReadFile(filepath.Join(thirdParty, "dagre.esm.js.LEGAL.txt"))
 	require.NoError(t, err)
 	require.Contains(t, string(licence), "Permission is hereby granted, free of charge")
 }

@@ -1,7 +1,7 @@
 // Places nodes and edges beside the page's own thread: two hundred services take
 // seconds, in which the page must go on to answer.
 
-import { Graph, layout } from '../vendor/dagre.esm.js';
+import { Graph, layout } from '../third-party/dagre.esm.js';
 
 /** placed runs dagre and returns only what drawing needs. */
 function placed({ direction, nodes, edges, label }) {

@@ -76,14 +76,15 @@ function drawing({ nodes, edges, at, scale, direction, of }) {
     class: 'map', role: 'img', 'data-direction': direction, 'aria-label': words, viewBox: `0 0 ${at.width} ${at.height}`,
     width: Math.round(at.width * scale), height: Math.round(at.height * scale),
   },
-  h('g', { key: 'lines' }, edges.map((e) => line(e, at.edges.get(e.key), direction))),
+  h('g', { key: 'lines' }, edges.map((e) => line(e, at, direction))),
   h('g', { key: 'nodes' }, nodes.map((n) => box(n, at.nodes.get(n.key)))),
   h('g', { key: 'labels' }, edges.map((e) => label(e, at.edges.get(e.key), direction))));
 }
 
 /** line is an edge: as thick as it is busy, dashed if nobody waits at its other end. */
-function line(edge, place, direction) {
-  const points = direction === 'LR' ? levelled(place) : place.points;
+function line(edge, at, direction) {
+  const place = at.edges.get(edge.key);
+  const points = direction === 'LR' ? levelled(docked(place, at.nodes.get(edge.fromKey), at.nodes.get(edge.toKey))) : place.points;
   const cls = `edge p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}${edge.error_share >= WORTH_RED ? ' failing' : ''}`;
   const thickness = Math.min(4, 1.5 + Math.log10(1 + edge.per_minute) * 0.6).toFixed(1);
   const { x, y } = points.at(-1);
@@ -92,6 +93,15 @@ function line(edge, place, direction) {
   return h('g', { key: edge.key, class: cls },
     h('path', { class: 'edge-line', d: curve(points), 'stroke-width': thickness }),
     h('path', { class: 'edge-head', d: 'M0 0L-10 -5L-8 0L-10 5Z', transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${turn.toFixed(1)})` }));
+}
+
+/** docked makes an edge that runs forward leave at the right of a node and arrive at the left of the next. */
+function docked(place, from, to) {
+  const [start, end] = [from.x + from.width / 2, to.x - to.width / 2];
+  if (start >= end) return place;
+  // Those that go far up or down dock a little higher or lower, beside the others.
+  const beside = (node) => node.y + Math.max(-1, Math.min(1, (place.y - node.y) / 240)) * (node.height / 2 - 12);
+  return { ...place, points: [{ x: start, y: beside(from) }, ...place.points.slice(1, -1), { x: end, y: beside(to) }] };
 }
 
 /** levelled makes an edge run level below its label, so that the words stand on both sides of it. */
