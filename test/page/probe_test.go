@@ -44,6 +44,14 @@ func (v *sight) settle() {
 	v.Await("all is shown", `document.querySelector('main h1') && !document.querySelector('main [aria-busy]') && !document.querySelector('main').innerText.includes('Asking the collector')`)
 }
 
+// redrawn returns when the page is drawn for the size that it has now.
+func (v *sight) redrawn() {
+	v.t.Helper()
+	browser.Eval[bool](v.Tab, "(window.drawnBefore = document.documentElement.dataset.drawn, dispatchEvent(new Event('resize')))")
+	v.Await("drawn again", "document.documentElement.dataset.drawn !== window.drawnBefore")
+	v.settle()
+}
+
 func (v *sight) goTo(hash string) {
 	v.t.Helper()
 	v.Go(hash)

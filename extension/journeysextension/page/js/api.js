@@ -5,6 +5,9 @@ const FIRST_WAIT = 1000; // ms, until the answers say how often there can be new
 const LONGEST_WAIT = 30_000;
 const TIMEOUT = 10_000;
 
+/** UNKNOWN are refusals of what was asked for; any other means that nobody is answered. */
+const UNKNOWN = new Set([400, 404]);
+
 /** Refused is an answer that is an error: the server is there. */
 export class Refused extends Error {
   constructor(status, message) {
@@ -82,7 +85,7 @@ export class Feed {
 
   #take(path, { status, value, reason }) {
     if (status === 'fulfilled') this.#answers.set(path, value);
-    else if (reason instanceof Refused && reason.status < 500) this.#answers.set(path, { refusal: reason });
+    else if (reason instanceof Refused && UNKNOWN.has(reason.status)) this.#answers.set(path, { refusal: reason });
     else this.failed = reason;
   }
 

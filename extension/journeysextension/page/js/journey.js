@@ -159,8 +159,8 @@ function traces(app, j) {
   const kept = { id: 'kept', label: 'Kept', cell: (t) => (t.kept ? badge('kept', 'good') : badge('dropped', 'bad')) };
   const ended = { id: 'outcome', label: 'Outcome', cell: (t) => outcome(t.outcome) };
   return h('div', { class: 'columns traces', key: 'traces' },
-    list('latest-kept', 'Latest kept traces', j.kept, [id, at, ended, rule, took, spans], 'None was kept yet.'),
-    list('latest-failures', 'Latest failures', j.failures, [id, at, step, ended, kept, took], 'None failed.'));
+    list(app, 'latest-kept', 'Latest kept traces', j.kept, [id, at, ended, rule, took, spans], 'None was kept yet.'),
+    list(app, 'latest-failures', 'Latest failures', j.failures, [id, at, step, ended, kept, took], 'None failed.'));
 }
 
 function failing(t) {
@@ -168,6 +168,9 @@ function failing(t) {
   return [h('strong', {}, name(t.operation)), ' of ', name(t.service)];
 }
 
-function list(id, title, rows, columns, none) {
-  return card(id, title, null, rows.length === 0 ? h('p', { class: 'note' }, none) : grid({ id: id + '-table', label: title, rows, columns, rowKey: (t, i) => `${t.trace_id} ${rows.findIndex((r) => r.trace_id === t.trace_id) === i ? '' : i}` }));
+function list(app, id, title, traces, columns, none) {
+  if (traces.length === 0) return card(id, title, null, h('p', { class: 'note' }, none));
+  // One trace is there twice if a late error has brought it back.
+  const rowKey = (t, i) => `${t.trace_id} ${traces.findIndex((other) => other.trace_id === t.trace_id) === i ? '' : i}`;
+  return card(id, title, null, folded(app, id, traces, (rows) => grid({ id: id + '-table', label: title, rows, columns, rowKey }), 8));
 }

@@ -2,7 +2,7 @@
 // the same places: new figures alone never move anything.
 
 const NODE = { width: 146, height: 58 };
-const LABEL = { LR: { width: 78, height: 56 }, TB: { width: 76, height: 56 } };
+const LABEL = { LR: { width: 72, height: 56 }, TB: { width: 76, height: 56 } };
 const REMEMBERED = 8;
 
 const known = new Map(); // by signature, latest last

@@ -34,7 +34,7 @@ function processor(p, i) {
 function waiting(p) {
   return kpi({
     id: 'waiting', label: 'Traces waiting', value: figure(p.traces, f.count(p.traces), 'traces'),
-    facts: [figure(p.spans_pending, f.count(p.spans_pending), 'spans_pending'), ' spans · ', figure(p.log_records_pending, f.count(p.log_records_pending)), ' log records'],
+    facts: [figure(p.spans_pending, f.count(p.spans_pending), 'spans_pending'), ' spans and ', figure(p.log_records_pending, f.count(p.log_records_pending)), ' log records are held'],
   });
 }
 
@@ -108,7 +108,7 @@ function components(list) {
     columns: [
       { id: 'component', label: 'Component', cell: (c) => name(c.id) },
       { id: 'kind', label: 'Kind', cell: (c) => f.visible(c.kind, 20) },
-      { id: 'pipelines', label: 'Pipelines', cell: (c) => name(c.pipelines.join(', ')) },
+      { id: 'pipelines', label: 'Pipelines', cell: (c) => (c.pipelines.length ? name(c.pipelines.join(', ')) : f.NONE) },
       { id: 'status', label: 'Status', cell: (c) => badge(f.visible(c.status.replaceAll('_', ' '), 30), STATUS_TONES[c.status] ?? 'bad') },
       { id: 'since', label: 'Since', cell: (c) => (c.since ? f.moment(c.since) : f.NONE) },
       { id: 'error', label: 'Error', cell: (c) => (c.error ? name(c.error, 'text', 600) : f.NONE) },

@@ -91,7 +91,7 @@ function line(edge, at, direction) {
   const before = points.at(-2);
   const turn = (Math.atan2(y - before.y, x - before.x) * 180) / Math.PI;
   return h('g', { key: edge.key, class: cls },
-    h('path', { class: 'edge-line', d: curve(points), 'stroke-width': thickness }),
+    h('path', { class: 'edge-line', d: curve(points, direction), 'stroke-width': thickness }),
     h('path', { class: 'edge-head', d: 'M0 0L-10 -5L-8 0L-10 5Z', transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${turn.toFixed(1)})` }));
 }
 
@@ -115,13 +115,12 @@ function levelled({ points, x, y, width }) {
   return [before[0], ...before.slice(1).filter((p) => Math.abs(p.x - x) > half + 8), ...ends, ...after.slice(0, -1).filter((p) => Math.abs(p.x - x) > half + 8), after.at(-1)];
 }
 
-/** curve goes through all points, smoothly, without swinging beyond them. */
-function curve(points) {
+/** curve goes through all points, in the direction of the map at each of them. */
+function curve(points, direction) {
   let d = `M${points[0].x.toFixed(1)} ${points[0].y.toFixed(1)}`;
   for (let i = 1; i < points.length; i += 1) {
     const [a, b] = [points[i - 1], points[i]];
-    const level = Math.abs(b.x - a.x) >= Math.abs(b.y - a.y) * 0.4;
-    const [c1, c2] = level ? [{ x: (a.x + b.x) / 2, y: a.y }, { x: (a.x + b.x) / 2, y: b.y }] : [{ x: a.x, y: (a.y + b.y) / 2 }, { x: b.x, y: (a.y + b.y) / 2 }];
+    const [c1, c2] = direction === 'LR' ? [{ x: (a.x + b.x) / 2, y: a.y }, { x: (a.x + b.x) / 2, y: b.y }] : [{ x: a.x, y: (a.y + b.y) / 2 }, { x: b.x, y: (a.y + b.y) / 2 }];
     d += `C${[c1, c2, b].map((p) => `${p.x.toFixed(1)} ${p.y.toFixed(1)}`).join(' ')}`;
   }
   return d;

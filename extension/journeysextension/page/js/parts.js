@@ -60,12 +60,12 @@ export function outcome(what) {
  */
 export function spark(values, { width = 112, height = 24, cls = '', fill = false } = {}) {
   const points = values.slice(0, -1);
-  const known = points.length > 1;
+  const known = points.some((n) => n > 0);
   const line = known ? linePoints(points, width, height) : [];
   const label = known ? `trend: ${f.count(Math.min(...points))} to ${f.count(Math.max(...points))}, at last ${f.count(points.at(-1))}` : 'no trend yet';
   return h('svg', { class: 'spark ' + cls, viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
     fill && known ? h('path', { class: 'spark-area', d: `M0 ${height}L${line.join('L')}L${width} ${height}Z` }) : null,
-    known ? h('path', { class: 'spark-line', d: 'M' + line.join('L') }) : null);
+    h('path', { class: known ? 'spark-line' : 'spark-none', d: known ? 'M' + line.join('L') : `M0 ${height - 2}H${width}` }));
 }
 
 function linePoints(values, width, height) {
