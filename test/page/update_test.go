@@ -61,6 +61,20 @@ func TestNewFiguresMoveNothing(t *testing.T) {
 	require.True(t, browser.Eval[bool](v.Tab, "scrollY === held[1] && document.querySelector('details').open"), "so is what is seen")
 }
 
+func TestTheMapStaysWhileANewServiceIsPlaced(t *testing.T) {
+	t.Parallel()
+	s := setUp(t).attach().report(shop)
+	v := s.open(desk, journeyLink("checkout"))
+	v.Await("the map", "document.querySelectorAll('.map .node').length === 8")
+	browser.Eval[bool](v.Tab, `(window.gone = 0, new MutationObserver(() => { if (document.querySelectorAll('.map .node').length < 8) window.gone += 1 }).observe(document.body, {subtree: true, childList: true}), true)`)
+	s.report(func(a *journey.Aggregate) {
+		shop(a)
+		draw(a.Tally("checkout"), 1, []flow{{from: journey.NodeKey{Kind: journey.Service, Name: "stock"}, to: journey.NodeKey{Kind: journey.Service, Name: "billing"}, protocol: journey.HTTP, count: 9}})
+	})
+	v.Await("the new service", "document.querySelectorAll('.map .node').length === 9 && document.querySelector('.map').textContent.includes('billing')")
+	require.Equal(t, 0, v.number("window.gone"))
+}
+
 func TestRowsInUseKeepTheirPlaces(t *testing.T) {
 	t.Parallel()
 	s := setUp(t).attach().report(shop)

@@ -94,7 +94,7 @@ export function money(amount, currency, exact = false) {
   const decimals = exact || Math.abs(amount) < 1000 ? 2 : 0;
   const [whole, part] = Math.abs(amount).toFixed(decimals).split('.');
   const text = grouped(Number(whole)) + (part && part !== '00' ? '.' + part : '');
-  const symbol = { USD: '$', EUR: '€', GBP: '£', JPY: '¥' }[currency];
+  const symbol = { __proto__: null, USD: '$', EUR: '€', GBP: '£', JPY: '¥' }[currency];
   const sign = amount < 0 && Number(Math.abs(amount).toFixed(decimals)) > 0 ? MINUS : '';
   return symbol ? sign + symbol + text : `${sign}${text}${THIN}${visible(currency, 16)}`;
 }

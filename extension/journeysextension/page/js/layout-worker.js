@@ -8,7 +8,7 @@ function placed({ direction, nodes, edges, label }) {
   const down = direction === 'TB';
   const graph = new Graph({ multigraph: true });
   graph.setGraph({
-    rankdir: direction, marginx: 12, marginy: 12, nodesep: down ? 26 : 30, edgesep: 14, ranksep: down ? 24 : 42,
+    rankdir: direction, marginx: 12, marginy: 12, nodesep: down ? 26 : 30, edgesep: 14, ranksep: down ? 40 : 42,
     // The best ranks cost too much where there are many; these are still good.
     ranker: nodes.length > 80 ? 'longest-path' : 'network-simplex',
   });

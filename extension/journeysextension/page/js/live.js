@@ -73,7 +73,7 @@ function budgetKpi(p) {
   });
 }
 
-const GENERATION_WORDS = { nursery: 'as they came, in their first seconds', parked: 'wait for long: compressed', recall: 'dropped, still there for a late error' };
+const GENERATION_WORDS = { __proto__: null, nursery: 'as they came, in their first seconds', parked: 'wait for long: compressed', recall: 'dropped, still there for a late error' };
 
 function generations(p, i) {
   return card('generations-of-' + i, 'What is buffered', null, grid({
@@ -100,7 +100,7 @@ function budgetRules(p, at) {
     h('span', { class: 'bars-name' }, name(r.name)), bar(r.probability), h('span', { class: 'bars-value' }, figure(r.probability, f.share(r.probability)))))));
 }
 
-const STATUS_TONES = { ok: 'good', starting: 'calm', stopping: 'calm', stopped: 'calm', recoverable_error: 'warn', permanent_error: 'bad', fatal_error: 'bad' };
+const STATUS_TONES = { __proto__: null, ok: 'good', starting: 'calm', stopping: 'calm', stopped: 'calm', recoverable_error: 'warn', permanent_error: 'bad', fatal_error: 'bad' };
 
 function components(list) {
   return card('components', 'Components of this collector', null, list.length === 0 ? h('p', { class: 'note' }, 'None has reported its state.') : grid({

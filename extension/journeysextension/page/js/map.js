@@ -7,11 +7,12 @@ import { places, parts } from './layout.js';
 
 /** NARROW is where the map runs down instead of across, in CSS pixels. */
 const NARROW = 720;
-const SCALES = { least: 0.4, readable: 0.8, most: 2, step: 1.25 };
-const map = { zoom: null, of: '' }; // zoom null: fitted
+const SCALES = { least: 0.15, readable: 0.8, most: 2, step: 1.25 };
+const map = { zoom: null, of: '', at: null, direction: '', lit: null }; // zoom null: as large as is legible
 
-export const PROTOCOLS = { http: 'HTTP', grpc: 'gRPC', amqp: 'AMQP', messaging: 'Messages', db: 'Database', other: 'Call' };
-export const KINDS = { user: 'user', service: 'service', queue: 'queue', database: 'database', external: 'external' };
+// Words for what the API names; without a prototype, whose names are no words of ours.
+export const PROTOCOLS = { __proto__: null, http: 'HTTP', grpc: 'gRPC', amqp: 'AMQP', messaging: 'Messages', db: 'Database', other: 'Call' };
+export const KINDS = { __proto__: null, user: 'user', service: 'service', queue: 'queue', database: 'database', external: 'external' };
 
 /** WORTH_RED is the share of errors from which a part of the map is marked. */
 const WORTH_RED = 0.01;
@@ -36,17 +37,21 @@ function fitted(text, width, font) {
 
 /** flowMap draws the flow as wide as there is room. */
 export function flowMap(app, flow, of) {
-  if (map.of !== of) Object.assign(map, { of, zoom: null });
+  if (map.of !== of) Object.assign(map, { of, zoom: null, at: null, lit: null });
   const direction = app.width < NARROW ? 'TB' : 'LR';
-  const { nodes, edges } = parts(flow);
-  const at = places({ nodes, edges }, direction, app.draw);
-  if (!at) return h('p', { class: 'note map-wait', 'aria-busy': 'true' }, `Placing ${f.plural(nodes.length, 'node')}…`);
+  const all = parts(flow);
+  const at = places(all, direction, app.draw) ?? (map.direction === direction ? map.at : null);
+  if (!at) return h('p', { class: 'note map-wait', 'aria-busy': 'true' }, `Placing ${f.plural(all.nodes.length, 'node')}…`);
   if (at.error) return h('p', { class: 'note' }, 'The map could not be drawn; the table has all of it.');
+  Object.assign(map, { at, direction });
+  // What is new has no place until the worker has answered: until then the map stays as it was.
+  const nodes = all.nodes.filter((n) => at.nodes.has(n.key));
+  const edges = all.edges.filter((e) => at.edges.has(e.key));
   const scale = map.zoom ?? fittingScale(at, app.width);
   return [
-    zoomButtons(app, scale),
+    zoomButtons(app, at, scale),
     h('div', { class: 'map-box', role: 'region', 'aria-label': 'Flow map', tabindex: '0', key: `map ${direction} ${of}`, created: (e) => showEntry(e, at, scale, { nodes, edges }) },
-      drawing({ nodes, edges, at, scale, direction, of })),
+      drawing(app, { nodes, edges, at, scale, direction, of })),
   ];
 }
 
@@ -63,29 +68,43 @@ function fittingScale(at, width) {
   return Math.min(1.25, Math.max(room / at.width, Math.min(SCALES.readable, 1)));
 }
 
-function zoomButtons(app, scale) {
-  const to = (zoom) => () => { map.zoom = zoom && Math.min(SCALES.most, Math.max(SCALES.least, zoom)); app.draw(); };
+function zoomButtons(app, at, scale) {
+  const whole = Math.min(1, (app.width - 34) / at.width, (window.innerHeight * 0.77) / at.height);
+  const to = (zoom) => () => { map.zoom = Math.min(SCALES.most, Math.max(SCALES.least, zoom)); app.draw(); };
   const button = (label, text, zoom) => h('button', { type: 'button', 'aria-label': label, title: label, on: { click: to(zoom) } }, text);
   return h('div', { class: 'zoom', role: 'group', 'aria-label': 'Size of the map', key: 'zoom' },
-    button('Smaller', '−', scale / SCALES.step), button('Fit', 'Fit', null), button('Larger', '+', scale * SCALES.step));
+    button('Smaller', '−', scale / SCALES.step), button('All of it', 'Fit', whole), button('Larger', '+', scale * SCALES.step));
 }
 
-function drawing({ nodes, edges, at, scale, direction, of }) {
+function drawing(app, { nodes, edges, at, scale, direction, of }) {
   const words = `Flow of ${f.isolated(of, 80)}: ${f.plural(nodes.length, 'node')}, ${f.plural(edges.length, 'edge')}. The table below has all of it.`;
   return h('svg', {
     class: 'map', role: 'img', 'data-direction': direction, 'aria-label': words, viewBox: `0 0 ${at.width} ${at.height}`,
     width: Math.round(at.width * scale), height: Math.round(at.height * scale),
+    on: { pointerover: (e) => light(app, e.target.closest('[data-node]')?.dataset.node ?? null), pointerleave: () => light(app, null) },
   },
   h('g', { key: 'lines' }, edges.map((e) => line(e, at, direction))),
   h('g', { key: 'nodes' }, nodes.map((n) => box(n, at.nodes.get(n.key)))),
   h('g', { key: 'labels' }, edges.map((e) => label(e, at.edges.get(e.key), direction))));
 }
 
+/** light brings out what is joined to one node, among many. */
+function light(app, key) {
+  if (map.lit === key) return;
+  map.lit = key;
+  app.draw();
+}
+
+/** shade is the class of what is not joined to the node that is brought out. */
+function shade(...keys) {
+  return map.lit !== null && !keys.includes(map.lit) ? ' dim' : '';
+}
+
 /** line is an edge: as thick as it is busy, dashed if nobody waits at its other end. */
 function line(edge, at, direction) {
   const place = at.edges.get(edge.key);
-  const points = direction === 'LR' ? levelled(docked(place, at.nodes.get(edge.fromKey), at.nodes.get(edge.toKey))) : place.points;
-  const cls = `edge p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}${edge.error_share >= WORTH_RED ? ' failing' : ''}`;
+  const points = route(place, at.nodes.get(edge.fromKey), at.nodes.get(edge.toKey), direction);
+  const cls = `edge p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}${edge.error_share >= WORTH_RED ? ' failing' : ''}${shade(edge.fromKey, edge.toKey)}`;
   const thickness = Math.min(4, 1.5 + Math.log10(1 + edge.per_minute) * 0.6).toFixed(1);
   const { x, y } = points.at(-1);
   const before = points.at(-2);
@@ -95,24 +114,36 @@ function line(edge, at, direction) {
     h('path', { class: 'edge-head', d: 'M0 0L-10 -5L-8 0L-10 5Z', transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${turn.toFixed(1)})` }));
 }
 
-/** docked makes an edge that runs forward leave at the right of a node and arrive at the left of the next. */
-function docked(place, from, to) {
-  const [start, end] = [from.x + from.width / 2, to.x - to.width / 2];
-  if (start >= end) return place;
-  // Those that go far up or down dock a little higher or lower, beside the others.
-  const beside = (node) => node.y + Math.max(-1, Math.min(1, (place.y - node.y) / 240)) * (node.height / 2 - 12);
-  return { ...place, points: [{ x: start, y: beside(from) }, ...place.points.slice(1, -1), { x: end, y: beside(to) }] };
+// How an edge runs: along the map, and across it.
+const AXES = { LR: { along: 'x', across: 'y', length: 'width', breadth: 'height' }, TB: { along: 'y', across: 'x', length: 'height', breadth: 'width' } };
+
+/**
+ * route makes an edge leave at the end of a node, arrive at the beginning of the
+ * next, and run straight beside its label, so that no line crosses its own words.
+ */
+function route(place, from, to, direction) {
+  const axes = AXES[direction];
+  // Across the map the words stand on both sides of the line, down it beside it.
+  const lane = direction === 'LR' ? place.y : place.x - place.width / 2 - 6;
+  return straightened(docked(place.points, from, to, axes, lane), place, axes, lane);
 }
 
-/** levelled makes an edge run level below its label, so that the words stand on both sides of it. */
-function levelled({ points, x, y, width }) {
-  const half = width / 2;
-  const forward = points[0].x <= points.at(-1).x ? 1 : -1;
-  const before = points.filter((p) => (p.x - (x - half)) * forward < 0);
-  const after = points.filter((p) => (p.x - (x + half)) * forward > 0);
-  if (before.length === 0 || after.length === 0 || half === 0) return points;
-  const ends = [{ x: x - half * forward, y }, { x: x + half * forward, y }];
-  return [before[0], ...before.slice(1).filter((p) => Math.abs(p.x - x) > half + 8), ...ends, ...after.slice(0, -1).filter((p) => Math.abs(p.x - x) > half + 8), after.at(-1)];
+function docked(points, from, to, { along, across, length, breadth }, lane) {
+  const [start, end] = [from[along] + from[length] / 2, to[along] - to[length] / 2];
+  if (start >= end) return points; // it runs back
+  // Those that go far to one side dock a little to that side, beside the others.
+  const beside = (node) => node[across] + Math.max(-1, Math.min(1, (lane - node[across]) / 240)) * (node[breadth] / 2 - 12);
+  return [{ [along]: start, [across]: beside(from) }, ...points.slice(1, -1), { [along]: end, [across]: beside(to) }];
+}
+
+function straightened(points, place, { along, across, length }, lane) {
+  const half = place[length] / 2;
+  const forward = points[0][along] <= points.at(-1)[along] ? 1 : -1;
+  const from = (p) => (p[along] - place[along]) * forward;
+  const before = points.filter((p, i) => i === 0 || from(p) < -half - 8);
+  const after = points.filter((p, i) => i === points.length - 1 || from(p) > half + 8);
+  const ends = [-half, half].map((way) => ({ [along]: place[along] + way * forward, [across]: lane }));
+  return [...before, ...ends, ...after];
 }
 
 /** curve goes through all points, in the direction of the map at each of them. */
@@ -134,7 +165,7 @@ function label(edge, { x, y, width }, direction) {
     ['protocol', PROTOCOLS[edge.protocol] ?? PROTOCOLS.other], ['rate', f.perMinute(edge.per_minute)],
     ['time', edgeTime(edge)], ['errors', edge.errors > 0 ? `${f.share(edge.error_share)} err` : ''],
   ].filter(([, text]) => text);
-  const cls = `label p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}`;
+  const cls = `label p-${edge.protocol in PROTOCOLS ? edge.protocol : 'other'}${shade(edge.fromKey, edge.toKey)}`;
   return h('g', { key: edge.key, class: cls, 'text-anchor': beside ? 'start' : 'middle', 'data-edge': `${edge.fromName} -${edge.protocol}-> ${edge.toName}` },
     h('title', {}, edgeWords(edge)),
     lines.map(([what, text], i) => h('text', { key: what, class: what, x: left.toFixed(1), y: (y + LINE_AT[i]).toFixed(1) }, text)));
@@ -159,7 +190,7 @@ function box(node, { x, y, width, height }) {
   const failing = node.error_share >= WORTH_RED ? ' failing' : '';
   const title = fitted(node.name, width - (kind === 'queue' ? 30 : 14), '600 12px ' + FONT);
   const [second, third] = nodeLines(node);
-  return h('g', { key: node.key, class: `node k-${kind}${failing}`, transform: `translate(${(x - width / 2).toFixed(1)} ${(y - height / 2).toFixed(1)})` },
+  return h('g', { key: node.key, 'data-node': node.key, class: `node k-${kind}${failing}`, transform: `translate(${(x - width / 2).toFixed(1)} ${(y - height / 2).toFixed(1)})` },
     h('title', {}, `${f.isolated(node.name, 600)}\n${node.system ? f.isolated(node.system, 60) + ' ' : ''}${KINDS[kind]}\n${f.grouped(node.count)} in all, ${f.perMinute(node.per_minute)}`),
     shape(kind, width, height),
     h('text', { class: 'node-name', key: 'name', x: width / 2, y: 22 }, title),

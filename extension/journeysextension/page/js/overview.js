@@ -111,6 +111,7 @@ function unwell(components) {
 }
 
 const LIMITS = {
+  __proto__: null,
   journeys: 'journeys are told apart; more are counted together', services: 'services are on one map', edges: 'edges are on one map',
   paths: 'paths are told apart in one journey', name_length: 'characters of a name are kept', memory: 'bytes of memory hold the history', mapped_spans: 'spans a second go on the maps',
 };

@@ -50,7 +50,7 @@ export function badge(text, tone) {
 
 /** outcome names how a journey ended. */
 export function outcome(what) {
-  const tones = { ok: 'good', error: 'bad', incomplete: 'warn' };
+  const tones = { __proto__: null, ok: 'good', error: 'bad', incomplete: 'warn' };
   return badge(tones[what] ? what : f.visible(what, 20), tones[what] ?? 'calm');
 }
 

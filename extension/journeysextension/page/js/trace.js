@@ -81,5 +81,5 @@ function chance(t, kept) {
 }
 
 function early(why) {
-  return { memory: 'for want of memory', trace_size: 'it grew beyond its limit', shutdown: 'the collector stopped' }[why] ?? f.visible(why, 40);
+  return { __proto__: null, memory: 'for want of memory', trace_size: 'it grew beyond its limit', shutdown: 'the collector stopped' }[why] ?? f.visible(why, 40);
 }
