@@ -10,7 +10,7 @@ function placed({ direction, nodes, edges, label }) {
   graph.setGraph({
     rankdir: direction, marginx: 12, marginy: 12, nodesep: down ? 26 : 30, edgesep: 14, ranksep: down ? 40 : 42,
     // The best ranks cost too much where there are many; these are still good.
-    ranker: nodes.length > 80 ? 'longest-path' : 'network-simplex',
+    ranker: nodes.length > 80 ? 'tight-tree' : 'network-simplex',
   });
   for (const n of nodes) graph.setNode(n.key, { width: n.width, height: n.height });
   for (const e of edges) graph.setEdge(e.from, e.to, { width: label.width, height: label.height, labelpos: down ? 'r' : 'c', labeloffset: 6 }, e.key);
