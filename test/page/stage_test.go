@@ -115,6 +115,7 @@ type front struct {
 
 	mu      sync.Mutex
 	down    bool
+	refusal string            // of everybody, if it is not empty
 	instead map[string]string // answers by what their path ends with
 }
 
@@ -128,7 +129,7 @@ func (f *front) toExtension(endpoint string) {
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
-	down, instead := f.down, ""
+	down, refusal, instead := f.down, f.refusal, ""
 	for end, body := range f.instead {
 		if strings.HasSuffix(r.URL.Path, end) {
 			instead = body
@@ -138,6 +139,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case down && strings.HasPrefix(r.URL.Path, "/api/"):
 		panic(http.ErrAbortHandler) // as if nobody were there
+	case refusal != "" && strings.HasPrefix(r.URL.Path, "/api/"):
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(refusal))
 	case instead != "":
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(instead))
@@ -151,6 +155,13 @@ func (f *front) goAway(away bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = away
+}
+
+// refuse refuses to answer, with what the API says of it.
+func (f *front) refuse(body string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refusal = body
 }
 
 // answer answers something else than the extension would.

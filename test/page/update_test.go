@@ -105,6 +105,17 @@ func TestFiguresThatAreOldSaySo(t *testing.T) {
 	v.Await("it is asked again, and all is well", "!document.querySelector('#stale') && document.querySelector('#fresh').innerText === 'up to date'")
 }
 
+func TestARefusalSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := setUp(t).attach().report(shop)
+	s.front.refuse(`{"status": 403, "message": "asked for by a page <b>from elsewhere</b>"}`)
+	v := s.open(desk, "#/trace?id=") // nothing is asked for that could be waited for
+	v.Expect("403")
+	v.Await("why", "document.querySelector('#stale')?.innerText.includes('asked for by a page <b>from elsewhere</b>')")
+	s.front.refuse("")
+	v.Await("it is asked again", "!document.querySelector('#stale')")
+}
+
 func TestAddressesAreDeepLinks(t *testing.T) {
 	t.Parallel()
 	s := setUp(t).attach().report(shop)
