@@ -67,7 +67,7 @@ func TestEveryDashboardIsShown(t *testing.T) {
 		}
 	}
 	parse(t, mounted["/etc/grafana/provisioning/dashboards/dashboards.yaml"], &provider)
-	dashboards, err := grafana.Dashboards(filepath.Join(root, "deploy/grafana/dashboards"))
+	dashboards, err := grafana.Dashboards(root + "/deploy/grafana/dashboards")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,6 +86,24 @@ func TestEveryAlertNamesMetricsThatExist(t *testing.T) {
 	})
 }
 
+// The table in the documentation is what an operator chooses from.
+func TestEveryAlertIsDocumented(t *testing.T) {
+	text, err := os.ReadFile(root + "/docs/dashboards.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	eachAlert(t, func(t *testing.T, rule rulefmt.Rule) {
+		count++
+		if row := "| `" + rule.Alert + "` | " + rule.Labels["severity"] + " |"; !strings.Contains(string(text), row) {
+			t.Errorf("docs/dashboards.md has no %q", row)
+		}
+	})
+	if rows := strings.Count(string(text), "| critical |") + strings.Count(string(text), "| warning |"); rows != count {
+		t.Errorf("docs/dashboards.md has %d alerts, there are %d", rows, count)
+	}
+}
+
 var labelInText = regexp.MustCompile(`\$labels\.(\w+)`)
 
 // A label that the expression has taken away would be an empty place in the text.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -117,7 +118,7 @@ func Uses(expr string) ([]Use, error) {
 		}
 		use := Use{Metric: selector.Name, Matchers: selector.LabelMatchers}
 		for _, matcher := range selector.LabelMatchers {
-			if matcher.Name != labels.MetricName {
+			if matcher.Name != model.MetricNameLabel {
 				use.Labels = append(use.Labels, matcher.Name)
 			}
 		}
