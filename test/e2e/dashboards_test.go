@@ -127,11 +127,13 @@ var rare = []string{
 	"processor_journey_condition_errors", "processor_journey_early_decisions", "processor_journey_late_spans",
 	"processor_journey_late_upgrades", "processor_journey_log_records_lost", "processor_journey_log_records_refused",
 	"processor_journey_release_retries", "processor_journey_spans_lost", "processor_journey_spans_refused",
-	"processor_journey_thinned_journeys",
-	"receiver_amqp_trace_clamped_durations", "receiver_amqp_trace_context_errors", "receiver_amqp_trace_oversized_frames",
-	"receiver_amqp_trace_pending_evicted", "receiver_amqp_trace_pending_pairs", "receiver_amqp_trace_poison_discarded",
-	"receiver_amqp_trace_reconnects", "receiver_amqp_trace_redelivered", "receiver_amqp_trace_rejected_spans",
-	"receiver_amqp_trace_requeued", "receiver_amqp_trace_retries", "receiver_amqp_trace_skipped",
+	"processor_journey_shadow_must_keep_lost", "processor_journey_thinned_journeys",
+	"receiver_amqp_trace_clamped_durations", "receiver_amqp_trace_consumer_cancels", "receiver_amqp_trace_context_errors",
+	"receiver_amqp_trace_distrusted_contexts", "receiver_amqp_trace_management_failures", "receiver_amqp_trace_oversized_frames",
+	"receiver_amqp_trace_payloads", "receiver_amqp_trace_pending_evicted", "receiver_amqp_trace_pending_pairs",
+	"receiver_amqp_trace_poison_discarded", "receiver_amqp_trace_reconnects", "receiver_amqp_trace_redelivered",
+	"receiver_amqp_trace_rejected_payloads", "receiver_amqp_trace_rejected_spans", "receiver_amqp_trace_requeued",
+	"receiver_amqp_trace_retries", "receiver_amqp_trace_skipped",
 }
 
 // requireExposed wants every metric that the query names on the collector's
