@@ -124,6 +124,7 @@ func selector(series, label string) string {
 // rare is what nothing is counted of while all goes well; the metric is not there
 // until then. That it exists is held by test/dashboards.
 var rare = []string{
+	"extension_journeys_limit_reached", "extension_journeys_reports_deferred",
 	"processor_journey_condition_errors", "processor_journey_early_decisions", "processor_journey_late_spans",
 	"processor_journey_late_upgrades", "processor_journey_log_records_lost", "processor_journey_log_records_refused",
 	"processor_journey_release_retries", "processor_journey_spans_lost", "processor_journey_spans_refused",

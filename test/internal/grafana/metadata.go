@@ -59,10 +59,8 @@ func (m metadata) addTo(out map[string]Metric) {
 		if !metric.Enabled {
 			continue
 		}
-		labels := append([]string{"instance", "job"}, metric.Attributes...)
-		if m.Status.Class == "processor" || m.Status.Class == "receiver" {
-			labels = append(labels, m.Status.Class) // internal/ownmetrics adds the id
-		}
+		// internal/ownmetrics adds the component's id under the name of its class.
+		labels := append([]string{"instance", "job", m.Status.Class}, metric.Attributes...)
 		if metric.Histogram != nil {
 			labels = append(labels, "le")
 		}
