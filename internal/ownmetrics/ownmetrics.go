@@ -19,10 +19,9 @@ import (
 // collector's own metrics call it, with its id. Everything else is unchanged.
 // A component may use it from any goroutine, like the provider it wraps.
 func Of(settings component.TelemetrySettings, kind component.Kind, id component.ID) component.TelemetrySettings {
-	name := attribute.String(attributeOf[kind], id.String())
 	settings.MeterProvider = provider{
 		MeterProvider: settings.MeterProvider,
-		label:         metric.WithAttributeSet(attribute.NewSet(name)),
+		label:         &label{id: attribute.String(attributeOf[kind], id.String())},
 	}
 	return settings
 }
@@ -38,7 +37,7 @@ var attributeOf = map[component.Kind]string{
 
 type provider struct {
 	metric.MeterProvider
-	label metric.MeasurementOption
+	label *label
 }
 
 func (p provider) Meter(name string, options ...metric.MeterOption) metric.Meter {
@@ -50,7 +49,7 @@ func (p provider) Meter(name string, options ...metric.MeterOption) metric.Meter
 // them gets the label in RegisterCallback.
 type meter struct {
 	metric.Meter
-	label metric.MeasurementOption
+	label *label
 }
 
 func (m meter) Int64Counter(name string, options ...metric.Int64CounterOption) (metric.Int64Counter, error) {
@@ -91,18 +90,13 @@ func (m meter) RegisterCallback(call metric.Callback, instruments ...metric.Obse
 
 type observer struct {
 	metric.Observer
-	label metric.MeasurementOption
+	label *label
 }
 
 func (o observer) ObserveInt64(instrument metric.Int64Observable, value int64, options ...metric.ObserveOption) {
-	o.Observer.ObserveInt64(instrument, value, with[metric.ObserveOption](o.label, options)...)
+	o.Observer.ObserveInt64(instrument, value, o.label.of(metric.NewObserveConfig(options).Attributes()).observe...)
 }
 
 func (o observer) ObserveFloat64(instrument metric.Float64Observable, value float64, options ...metric.ObserveOption) {
-	o.Observer.ObserveFloat64(instrument, value, with[metric.ObserveOption](o.label, options)...)
-}
-
-// with puts the label before the caller's options, of which it uses no memory.
-func with[O any](label O, options []O) []O {
-	return append([]O{label}, options...)
+	o.Observer.ObserveFloat64(instrument, value, o.label.of(metric.NewObserveConfig(options).Attributes()).observe...)
 }

@@ -65,6 +65,20 @@ func TestTwoOfOneTypeAreToldApart(t *testing.T) {
 	}
 }
 
+// The names that attributes hold come from anybody.
+func TestMoreSetsThanAreRememberedHaveTheIdAsWell(t *testing.T) {
+	l := &label{id: attribute.String("processor", "journey")}
+	for i := range maxSets + 100 {
+		set := attribute.NewSet(attribute.Int("i", i))
+		for range 2 {
+			config := metric.NewAddConfig(l.of(set).add)
+			got := config.Attributes()
+			require.Equal(t, attribute.NewSet(attribute.Int("i", i), l.id), got)
+		}
+	}
+	require.EqualValues(t, maxSets, l.count.Load())
+}
+
 // byProcessor is what was counted for each processor, all with their own attribute.
 func byProcessor(t *testing.T, data metricdata.Aggregation) map[string]float64 {
 	t.Helper()
