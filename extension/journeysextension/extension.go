@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelcol-journey/otelcol-journey/extension/journeysextension/internal/metadata"
 	"github.com/otelcol-journey/otelcol-journey/internal/journey"
+	"github.com/otelcol-journey/otelcol-journey/internal/ownmetrics"
 )
 
 // queuedReports is how many reports may wait to be added: those of a second
@@ -48,7 +49,7 @@ var (
 )
 
 func newExtension(settings extension.Settings, config *Config) (*journeysExtension, error) {
-	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	telemetry, err := metadata.NewTelemetryBuilder(ownmetrics.Of(settings.TelemetrySettings, component.KindExtension, settings.ID))
 	if err != nil {
 		return nil, err
 	}

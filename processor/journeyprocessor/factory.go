@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/processor"
 
+	"github.com/otelcol-journey/otelcol-journey/internal/ownmetrics"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/metadata"
 )
 
@@ -70,7 +71,8 @@ func (f *factory) pipeline(settings processor.Settings, config component.Config)
 	e, ok := f.engines[c]
 	if !ok {
 		var err error
-		if e, err = newEngine(settings.ID, settings.TelemetrySettings, c); err != nil {
+		telemetry := ownmetrics.Of(settings.TelemetrySettings, component.KindProcessor, settings.ID)
+		if e, err = newEngine(settings.ID, telemetry, c); err != nil {
 			return pipeline{}, err
 		}
 		f.engines[c] = e

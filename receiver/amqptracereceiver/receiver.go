@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-journey/otelcol-journey/internal/ownmetrics"
 	"github.com/otelcol-journey/otelcol-journey/receiver/amqptracereceiver/internal/metadata"
 )
 
@@ -41,7 +42,7 @@ func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces)
 	if err != nil {
 		return nil, err
 	}
-	builder, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	builder, err := metadata.NewTelemetryBuilder(ownmetrics.Of(set.TelemetrySettings, component.KindReceiver, set.ID))
 	if err != nil {
 		return nil, err
 	}

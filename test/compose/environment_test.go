@@ -17,7 +17,7 @@ var ofGo = []string{"GOMEMLIMIT", "GOMAXPROCS", "GOGC"}
 func configurations(service string) []string {
 	switch service {
 	case "collector":
-		return []string{"otelcol-config.yaml", "deploy/compare.yaml", "deploy/compose/plain.yaml"}
+		return []string{"otelcol-config.yaml", "deploy/compare.yaml", "deploy/compose/plain.yaml", "deploy/grafana/collector.yaml"}
 	case "jaeger", "jaeger-all":
 		return []string{"deploy/jaeger/config.yaml"}
 	default:
@@ -37,7 +37,7 @@ func readBy(t *testing.T, service string) []reference {
 
 func TestEveryVariableIsRead(t *testing.T) {
 	eachService(t, func(t *testing.T, _ *types.Project, s types.ServiceConfig) {
-		known := slices.Clone(ofGo)
+		known := slices.Concat(ofGo, grafanaSettings[s.Name])
 		for _, v := range readBy(t, s.Name) {
 			known = append(known, v.name)
 		}

@@ -38,6 +38,12 @@ var variants = []variant{
 		services: []string{"rabbitmq", "jaeger", "jaeger-all", "collector"},
 		overlay:  "deploy/compare.yaml",
 	},
+	{
+		name: "grafana", profiles: []string{"grafana"},
+		env:      []string{"COLLECTOR_OVERLAY=./deploy/grafana/collector.yaml"},
+		services: []string{"rabbitmq", "jaeger", "collector", "prometheus", "grafana"},
+		overlay:  "deploy/grafana/collector.yaml",
+	},
 }
 
 // eachVariant runs the check on every way to start the file. The environment of

@@ -101,7 +101,7 @@ processors: {batch: {}, memory_limiter: {check_interval: 1s, limit_mib: 512}}
 var sections = []string{"receivers", "processors", "exporters", "connectors", "extensions", "service"}
 
 // others are top-level keys of files that are not for a collector.
-var others = []string{"services", "apiVersion", "dist", "x-hardened", "volumes"}
+var others = []string{"services", "apiVersion", "dist", "x-hardened", "volumes", "rule_files", "scrape_configs"}
 
 // ours are the settings of the two components, by which a block that shows only
 // a part of one is recognised, and where it belongs. Of tail_sampling, which

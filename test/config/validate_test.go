@@ -70,7 +70,7 @@ func TestPublishedConfigurationIsValid(t *testing.T) {
 }
 
 func TestOverlaysAreValidOnThePublishedConfiguration(t *testing.T) {
-	for _, overlay := range []string{"deploy/compare.yaml", "deploy/compose/plain.yaml", "deploy/record.yaml", "deploy/storage.yaml"} {
+	for _, overlay := range []string{"deploy/compare.yaml", "deploy/compose/plain.yaml", "deploy/grafana/collector.yaml", "deploy/record.yaml", "deploy/storage.yaml"} {
 		if fault := validate(t, published, filepath.Join(root, overlay)); fault != "" {
 			t.Errorf("%s: %s", overlay, fault)
 		}
