@@ -14,6 +14,9 @@ type Shadower interface {
 // started, beside what was kept of them.
 type Shadow struct {
 	Since time.Time
+	// Rules and ShadowRules are the names of the rules in use and of the
+	// shadow's, in the order of the configuration.
+	Rules, ShadowRules []string
 	// Tallies are in no order. Their number is bounded as that of the metrics'
 	// attributes is: journeys beyond it are counted as "other".
 	Tallies []ShadowTally

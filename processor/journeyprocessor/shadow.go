@@ -205,7 +205,7 @@ func (e *engine) Shadow() (journey.Shadow, bool) {
 	if w == nil {
 		return journey.Shadow{}, false
 	}
-	is := journey.Shadow{Since: w.since}
+	is := journey.Shadow{Since: w.since, Rules: ruleNames(e.policy.Rules), ShadowRules: ruleNames(w.policy.Rules)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for key, tally := range w.totals {
@@ -220,4 +220,12 @@ func (e *engine) Shadow() (journey.Shadow, bool) {
 		})
 	}
 	return is, true
+}
+
+func ruleNames(rules []policy.Rule) []string {
+	list := make([]string, 0, len(rules))
+	for i := range rules {
+		list = append(list, rules[i].Name)
+	}
+	return list
 }

@@ -114,6 +114,8 @@ func TestAShadowsMetricsAndWhatItWouldLose(t *testing.T) {
 		require.Equal(t, h.value("processor_journey_journey_bytes"), h.value("processor_journey_shadow_bytes"))
 		is, ok := h.traces.(journey.Shadower).Shadow()
 		require.True(t, ok)
+		require.Equal(t, []string{"failed", "rest"}, is.Rules)
+		require.Equal(t, []string{"lucky", "none"}, is.ShadowRules)
 		slices.SortFunc(is.Tallies, func(a, b journey.ShadowTally) int { return cmp.Compare(a.Journey, b.Journey) })
 		require.Equal(t, journey.ShadowTally{
 			Journey: "gateway GET /", Outcome: "error", Rule: "failed", MustKeep: true, Kept: true,
