@@ -11,6 +11,7 @@
 //	  answer.go     about all journeys
 //	  answer_journey.go  about one
 //	live.go       what is so now: asked of the processors
+//	  shadow.go     what other rules would have kept: asked of them as well
 //	  status.go     and what the Collector says of its components
 //	lookup.go     what was decided about a trace: asked of the processors
 //	snapshot.go   answers are made at most once per interval, for everybody

@@ -103,6 +103,14 @@ func fill(a *journey.Aggregate, name string) {
 type oracle struct {
 	decisions map[pcommon.TraceID]journey.Decision
 	state     journey.State
+	shadow    *journey.Shadow
+}
+
+func (o *oracle) Shadow() (journey.Shadow, bool) {
+	if o.shadow == nil {
+		return journey.Shadow{}, false
+	}
+	return *o.shadow, true
 }
 
 func (o *oracle) Ledger() journey.Ledger        { return o }
@@ -128,7 +136,10 @@ func newOracle(name string) *oracle {
 			},
 		}
 	}
-	return &oracle{decisions: decisions, state: journey.State{
+	return &oracle{decisions: decisions, shadow: &journey.Shadow{
+		Since: time.Now().Add(-time.Hour), Rules: []string{name}, ShadowRules: []string{name},
+		Tallies: []journey.ShadowTally{{Journey: name, Outcome: "error", Rule: name, MustKeep: true, Kept: true, ShadowRule: name, Journeys: 1, Spans: 2, Bytes: 3}},
+	}, state: journey.State{
 		Traces: 5, UsedBytes: 10, LimitBytes: 100, OldestWait: time.Second, Overload: "calm",
 		Generations: []journey.Generation{{Name: "nursery", Traces: 5, Bytes: 10}},
 		Budget:      &journey.BudgetState{Unit: "spans", Limit: 10, Rate: 5, Rules: []journey.BudgetRule{{Name: name, Probability: 1}}},

@@ -95,13 +95,14 @@ func TestRowsAddUpToTheKeyFigures(t *testing.T) {
 	now := begin.Add(100 * time.Second)
 	o, table := h.overviewAt(config, 0, now), h.tableAt(config, 0, now)
 	var sum api.Row
+	saved := 0.0
 	for _, r := range table.Rows {
 		sum.Count += r.Count
 		sum.Kept += r.Kept
 		sum.Spans.Received += r.Spans.Received
 		sum.Spans.Stored += r.Spans.Stored
 		sum.Bytes.Received += r.Bytes.Received
-		sum.SavedPerMonth += r.SavedPerMonth
+		saved += *r.SavedPerMonth
 		require.Equal(t, r.Count, total(r.Trend))
 		require.InEpsilon(t, 20, *r.P50MS, journey.SketchError)
 		require.InEpsilon(t, 900, *r.P99MS, journey.SketchError)
@@ -117,8 +118,29 @@ func TestRowsAddUpToTheKeyFigures(t *testing.T) {
 	require.Equal(t, api.Failed{Existing: 100, Kept: 50, Share: o.Failed.Share}, o.Failed)
 	// 50 of 150 journeys' 5 kB were dropped in 100 s, with what is forgotten.
 	month := 43830. * 60
-	require.InEpsilon(t, 0.3*255_000/1e9*month/100, o.Money.SavedPerMonth, 0.01)
-	require.InDelta(t, o.Money.ReceivedPerMonth-o.Money.StoredPerMonth, o.Money.SavedPerMonth, 0.011)
+	require.InEpsilon(t, 0.3*255_000/1e9*month/100, *o.Money.SavedPerMonth, 0.01)
+	require.InDelta(t, *o.Money.ReceivedPerMonth-*o.Money.StoredPerMonth, *o.Money.SavedPerMonth, 0.011)
+	require.InDelta(t, saved+0.3*5000/1e9*month/100, *o.Money.SavedPerMonth, 0.05, "each is rounded")
+}
+
+// After a start a month would follow from seconds.
+func TestAMonthIsConcludedFromAMinuteAtLeast(t *testing.T) {
+	config := usual()
+	h := newHistory(config.Limits.forProcessors(), 64<<20, begin)
+	a := journey.NewAggregate(h.limits, nil)
+	fill(a, "checkout")
+	h.add(a, begin.Add(time.Second))
+	for _, which := range []int{0, 2} {
+		early, late := begin.Add(time.Minute-time.Nanosecond), begin.Add(time.Minute)
+		o, table := h.overviewAt(config, which, early), h.tableAt(config, which, early)
+		require.Equal(t, api.Money{Currency: "USD", PricePerGB: 0.3}, o.Money)
+		require.Nil(t, table.Rows[0].SavedPerMonth)
+		o, table = h.overviewAt(config, which, late), h.tableAt(config, which, late)
+		// 15 kB in a minute, a third of it dropped.
+		require.InDelta(t, 0.3*15_000/1e9*43_830, *o.Money.ReceivedPerMonth, 0.006)
+		require.InDelta(t, 0.3*5_000/1e9*43_830, *o.Money.SavedPerMonth, 0.006)
+		require.Equal(t, o.Money.SavedPerMonth, table.Rows[0].SavedPerMonth)
+	}
 }
 
 func total(list []int64) (n int64) {

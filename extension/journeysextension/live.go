@@ -46,13 +46,17 @@ func (a *attached) ids() []string {
 }
 
 // states asks all of them.
-func (a *attached) states(now time.Time) []api.Processor {
+func (a *attached) states(now time.Time, config *Config) []api.Processor {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	list := make([]api.Processor, 0, len(a.list))
 	for _, p := range a.list {
 		s := p.State(now)
-		list = append(list, processor(p.id, &s))
+		one := processor(p.id, &s)
+		if shadower, ok := p.Processor.(journey.Shadower); ok {
+			one.Shadow = shadow(shadower, config, now)
+		}
+		list = append(list, one)
 	}
 	return list
 }
@@ -61,7 +65,7 @@ func (a *attached) states(now time.Time) []api.Processor {
 func (x *journeysExtension) live(now time.Time) api.Live {
 	return api.Live{
 		GeneratedAt: now.UTC(), IntervalSeconds: x.config.Interval.Seconds(),
-		Processors: x.attached.states(now), Components: x.statuses.components(),
+		Processors: x.attached.states(now, x.config), Components: x.statuses.components(),
 	}
 }
 

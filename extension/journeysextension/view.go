@@ -87,14 +87,26 @@ func (v *view) volume(received, stored int64) api.Volume {
 // month is a twelfth of a year of 365.25 days, as in the processor's budget.
 const month = 43_830 * time.Minute
 
-// perMonth is what a month costs if it goes on like this.
-func (v *view) perMonth(spans, bytes int64) float64 {
-	p := v.config.Prices
-	cost := p.PerGB*float64(bytes)/1e9 + p.PerMillionSpans*float64(spans)/1e6
-	return math.Round(100*cost*month.Seconds()/v.seconds()) / 100
+// monthFrom is how much time has to be covered before a month is concluded from
+// it: after a start, the first seconds would say anything.
+const monthFrom = time.Minute
+
+// perMonth is what a month costs if it goes on as in the time that is covered;
+// nil if that is too short.
+func (c *PricesConfig) perMonth(spans, bytes int64, covered time.Duration) *float64 {
+	if covered < monthFrom {
+		return nil
+	}
+	cost := c.PerGB*float64(bytes)/1e9 + c.PerMillionSpans*float64(spans)/1e6
+	amount := math.Round(100*cost*month.Seconds()/covered.Seconds()) / 100
+	return &amount
 }
 
-func (v *view) saved(c *journey.Volume) float64 {
+func (v *view) perMonth(spans, bytes int64) *float64 {
+	return v.config.Prices.perMonth(spans, bytes, v.to.Sub(v.from))
+}
+
+func (v *view) saved(c *journey.Volume) *float64 {
 	return v.perMonth(c.SpansReceived-c.SpansStored, c.BytesReceived-c.BytesStored)
 }
 

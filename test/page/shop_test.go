@@ -117,7 +117,7 @@ func draw(t *journey.Tally, journeys int64, flows []flow) {
 	}
 }
 
-// decide fills the ledger and the state.
+// decide fills the ledger and the state, with a shadow's.
 func (s *stage) decide(n *names) *stage {
 	p := s.processor
 	p.mu.Lock()
@@ -130,6 +130,7 @@ func (s *stage) decide(n *names) *stage {
 		keptID:    {TraceID: keptID, At: time.Now(), Journey: n.journey, Outcome: "error", OutcomeReason: n.reason, Kept: true, Rule: n.rule, Reason: n.reason, Probability: 1, Summary: summary, LateSpans: 2},
 		droppedID: {TraceID: droppedID, At: time.Now(), Journey: n.other, Outcome: "ok", Rule: "the rest", Reason: "sampled at 5%", Probability: 0.05, Summary: summary},
 	}
+	p.shadow = n.shadow(20 * time.Minute)
 	p.state = journey.State{
 		Traces: 274, SpansPending: 9120, LogRecordsPending: 1210, OldestWait: 8400 * time.Millisecond, UsedBytes: 12 << 20, LimitBytes: 512 << 20, ResidentBytes: 16 << 20,
 		Generations: []journey.Generation{{Name: "nursery", Traces: 251, Bytes: 3 << 20}, {Name: "parked", Traces: 23, Bytes: 512 << 10}, {Name: "recall", Traces: 1204, Bytes: 8 << 20}},

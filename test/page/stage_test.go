@@ -180,6 +180,7 @@ type processor struct {
 	mu        sync.Mutex
 	state     journey.State
 	decisions map[pcommon.TraceID]journey.Decision
+	shadow    *journey.Shadow // nil: none is set
 }
 
 func (p *processor) Ledger() journey.Ledger { return p }
@@ -188,6 +189,16 @@ func (p *processor) State(time.Time) journey.State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.state
+}
+
+// Shadow implements journey.Shadower.
+func (p *processor) Shadow() (journey.Shadow, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shadow == nil {
+		return journey.Shadow{}, false
+	}
+	return *p.shadow, true
 }
 
 // Lookup implements journey.Ledger.

@@ -73,13 +73,14 @@ type Failed struct {
 }
 
 // Money is what a month costs at the set prices if it goes on as in the window.
+// Amounts are null before a minute is covered: a month would follow from seconds.
 type Money struct {
-	Currency             string  `json:"currency"`
-	PricePerGB           float64 `json:"price_per_gb"` // 10^9 bytes
-	PricePerMillionSpans float64 `json:"price_per_million_spans"`
-	ReceivedPerMonth     float64 `json:"received_per_month"` // if all were stored
-	StoredPerMonth       float64 `json:"stored_per_month"`
-	SavedPerMonth        float64 `json:"saved_per_month"`
+	Currency             string   `json:"currency"`
+	PricePerGB           float64  `json:"price_per_gb"` // 10^9 bytes
+	PricePerMillionSpans float64  `json:"price_per_million_spans"`
+	ReceivedPerMonth     *float64 `json:"received_per_month"` // if all were stored
+	StoredPerMonth       *float64 `json:"stored_per_month"`
+	SavedPerMonth        *float64 `json:"saved_per_month"`
 }
 
 // Trend has one value for each step of time; the last step is not over yet.
@@ -124,7 +125,7 @@ type Row struct {
 	P99MS         *float64 `json:"p99_ms"`
 	Spans         Volume   `json:"spans"`
 	Bytes         Volume   `json:"bytes"`
-	SavedPerMonth float64  `json:"saved_per_month"`
+	SavedPerMonth *float64 `json:"saved_per_month"` // null before a minute is covered
 }
 
 // Journey is the answer of /api/v1/journey?name=: all about one journey.
@@ -296,6 +297,7 @@ type Processor struct {
 	Overload          Overload     `json:"overload"`
 	Budget            *Budget      `json:"budget"` // null: none is set
 	Downstream        []Downstream `json:"downstream"`
+	Shadow            *Shadow      `json:"shadow"` // null: none is set
 }
 
 // Buffer is the memory of what waits.

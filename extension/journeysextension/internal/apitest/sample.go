@@ -75,7 +75,7 @@ func Overview() api.Overview {
 		Head: head(), Journeys: counted(11592, 322, 86, 1385), Spans: volume(158730, 19842),
 		Bytes: volume(86_502_850, 11_011_200), Failed: api.Failed{Existing: 408, Kept: 408, Share: some(1)},
 		Money: api.Money{
-			Currency: "USD", PricePerGB: 0.3, ReceivedPerMonth: 224.22, StoredPerMonth: 28.54, SavedPerMonth: 195.68,
+			Currency: "USD", PricePerGB: 0.3, ReceivedPerMonth: some(224.22), StoredPerMonth: some(28.54), SavedPerMonth: some(195.68),
 		},
 		Trend: trend(200),
 		Limits: []api.Limit{
@@ -95,7 +95,7 @@ func Overview() api.Overview {
 func EmptyOverview() api.Overview {
 	o := Overview()
 	o.Journeys, o.Spans, o.Bytes, o.Failed = api.Journeys{}, api.Volume{}, api.Volume{}, api.Failed{}
-	o.Money = api.Money{Currency: "USD", PricePerGB: 0.3}
+	o.Money = api.Money{Currency: "USD", PricePerGB: 0.3} // a minute is not covered yet
 	none := make([]int64, 60)
 	o.Trend = api.Trend{
 		Start: o.Trend.Start, StepSeconds: 5, Journeys: none, Errors: none, Incomplete: none, Kept: none,
@@ -107,7 +107,7 @@ func EmptyOverview() api.Overview {
 func row(name string, j api.Journeys, level int64, p50, p95, p99 float64, spans, bytes api.Volume, saved float64) api.Row {
 	return api.Row{
 		Name: name, Journeys: j, Trend: wave(level), P50MS: some(p50), P95MS: some(p95), P99MS: some(p99),
-		Spans: spans, Bytes: bytes, SavedPerMonth: saved,
+		Spans: spans, Bytes: bytes, SavedPerMonth: some(saved),
 	}
 }
 
@@ -265,6 +265,7 @@ func Live() api.Live {
 				Rules: []api.BudgetRule{{Name: "failed", Probability: 1}, {Name: "checkout", Probability: 0.1}, {Name: "the rest", Probability: 0.05}},
 			},
 			Downstream: []api.Downstream{{Signal: "traces", State: "ok"}, {Signal: "logs", State: "ok"}},
+			Shadow:     shadow(),
 		}},
 		Components: []api.Component{
 			{ID: "otlp", Kind: "receiver", Pipelines: []string{"logs", "traces"}, Status: "ok", Since: &since},

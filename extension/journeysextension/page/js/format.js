@@ -91,6 +91,7 @@ export function perSecond(rate) {
 
 /** money writes an amount; a currency that is not an ISO code follows it as it is. */
 export function money(amount, currency, exact = false) {
+  if (amount === null || amount === undefined) return NONE;
   const decimals = exact || Math.abs(amount) < 1000 ? 2 : 0;
   const [whole, part] = Math.abs(amount).toFixed(decimals).split('.');
   const text = grouped(Number(whole)) + (part && part !== '00' ? '.' + part : '');

@@ -4,7 +4,7 @@ import { chart } from './chart.js';
 import { h } from './dom.js';
 import * as f from './format.js';
 import { flowMap, KINDS, named, PROTOCOLS } from './map.js';
-import { badge, bar, card, empty, figure, folded, grid, kpi, name, notice, outcome, path, traceLinks } from './parts.js';
+import { badge, bar, card, empty, figure, folded, grid, kpi, MONTH_LATER, name, notice, outcome, path, traceLinks } from './parts.js';
 import { address, windowWords } from './route.js';
 
 const dataPath = (route) => `journey?name=${encodeURIComponent(route.name)}&window=${route.window}`;
@@ -45,7 +45,7 @@ function figures(r, currency) {
     kpi({ id: 'incomplete', label: 'Incomplete', tone: r.incomplete ? 'warn' : '', value: figure(r.incomplete_share, f.share(r.incomplete_share)), facts: [figure(r.incomplete, f.count(r.incomplete), 'incomplete'), ' journeys'] }),
     kpi({ id: 'duration', label: 'Duration, p95', value: figure(r.p95_ms, f.duration(r.p95_ms), 'p95'), facts: ['p50 ', figure(r.p50_ms, f.duration(r.p50_ms), 'p50'), ' · p99 ', figure(r.p99_ms, f.duration(r.p99_ms), 'p99')] }),
     kpi({ id: 'kept', label: 'Kept', value: figure(r.kept_share, f.share(r.kept_share)), facts: [figure(r.kept, f.count(r.kept), 'kept'), ' journeys · ', figure(r.spans.stored, f.count(r.spans.stored), 'stored'), ' of ', figure(r.spans.received, f.count(r.spans.received), 'received'), ' spans'] }),
-    kpi({ id: 'saved', label: 'Saved', tone: r.saved_per_month > 0 ? 'good' : '', value: figure(r.saved_per_month, f.money(r.saved_per_month, currency), 'saved'), unit: ' /month', facts: [figure(r.bytes.stored, f.bytes(r.bytes.stored)), ' stored of ', figure(r.bytes.received, f.bytes(r.bytes.received))] }));
+    kpi({ id: 'saved', label: 'Saved', tone: r.saved_per_month > 0 ? 'good' : '', value: figure(r.saved_per_month, f.money(r.saved_per_month, currency), 'saved'), unit: ' /month', facts: r.saved_per_month === null ? MONTH_LATER : [figure(r.bytes.stored, f.bytes(r.bytes.stored)), ' stored of ', figure(r.bytes.received, f.bytes(r.bytes.received))] }));
 }
 
 function omitted(j) {

@@ -3,6 +3,7 @@
 import { h } from './dom.js';
 import * as f from './format.js';
 import { badge, bar, card, empty, facts, figure, grid, kpi, name } from './parts.js';
+import { shadowCard } from './shadow.js';
 
 export const paths = () => ['live'];
 export const title = () => 'Live state';
@@ -18,17 +19,18 @@ export function view(app) {
   const live = app.feed.body('live');
   return [
     h('h1', { id: 'title', tabindex: '-1' }, 'Live state'),
-    live ? live.processors.map((p, i) => processor(p, i)) : h('p', { class: 'note' }, 'Asking the collector…'),
+    live ? live.processors.map((p, i) => processor(app, p, i)) : h('p', { class: 'note' }, 'Asking the collector…'),
     live && live.processors.length === 0 ? card('none', 'Processors', null, empty('No journey processor reports here.', 'Set ', h('code', {}, 'reporter: journeys'), ' in its configuration.')) : null,
     live ? components(live.components) : null,
   ];
 }
 
-function processor(p, i) {
+function processor(app, p, i) {
   return h('section', { class: 'processor', key: 'p ' + p.id, 'aria-label': 'Processor ' + f.isolated(p.id, 80) },
     h('h2', { class: 'section-title' }, 'Processor ', name(p.id)),
     h('div', { class: 'kpis' }, waiting(p), oldest(p), memory(p), overload(p), budgetKpi(p)),
-    h('div', { class: 'columns' }, h('div', { class: 'stack' }, generations(p, i)), h('div', { class: 'stack' }, downstream(p, i), p.budget ? budgetRules(p, i) : null)));
+    h('div', { class: 'columns' }, h('div', { class: 'stack' }, generations(p, i)), h('div', { class: 'stack' }, downstream(p, i), p.budget ? budgetRules(p, i) : null)),
+    p.shadow ? shadowCard(app, p.shadow, i) : null);
 }
 
 function waiting(p) {

@@ -2,8 +2,9 @@
 
 import { h } from './dom.js';
 import * as f from './format.js';
-import { badge, bar, card, empty, figure, kpi, notice } from './parts.js';
+import { badge, bar, card, empty, figure, kpi, MONTH_LATER, notice } from './parts.js';
 import { address, windowWords, WINDOWS } from './route.js';
+import { shadowLine } from './shadow.js';
 import { journeysTable } from './table.js';
 
 export const paths = (route) => [`overview?window=${route.window}`, `journeys?window=${route.window}`, 'live'];
@@ -60,14 +61,20 @@ function failed(o) {
   });
 }
 
+/** saved is what a month saves, once there is enough to conclude it from. */
 function saved(o) {
   const m = o.money;
   const price = [m.price_per_gb > 0 ? `${f.money(m.price_per_gb, m.currency, true)} per GB` : '', m.price_per_million_spans > 0 ? `${f.money(m.price_per_million_spans, m.currency, true)} per million spans` : ''].filter(Boolean).join(' and ');
+  if (m.saved_per_month === null) return kpi({ id: 'saved', label: 'Saved', value: f.NONE, unit: [' ', h('bdi', {}, '/month')], facts: [MONTH_LATER, h('br'), priceWords(price)] });
   return kpi({
     id: 'saved', label: 'Saved', tone: m.saved_per_month > 0 ? 'good' : '', value: figure(m.saved_per_month, f.money(m.saved_per_month, m.currency), 'money.saved'), unit: [' ', h('bdi', {}, '/month')],
     facts: [figure(m.stored_per_month, f.money(m.stored_per_month, m.currency), 'money.stored'), ' instead of ', figure(m.received_per_month, f.money(m.received_per_month, m.currency), 'money.received'),
-      h('br'), h('span', {}, price ? `at ${price}` : 'no prices are set')],
+      h('br'), priceWords(price)],
   });
+}
+
+function priceWords(price) {
+  return h('span', {}, price ? `at ${price}` : 'no prices are set');
 }
 
 function tableNote(table) {
@@ -90,7 +97,8 @@ function stateLine(app) {
   const live = app.feed.body('live');
   if (!live) return null;
   return h('section', { class: 'state', 'aria-label': 'Live state' }, live.processors.map((p) => h('p', { key: p.id, class: 'state-line' }, processorLine(p, live.processors.length > 1))),
-    unwell(live.components), h('a', { class: 'more', href: address(app.route, { view: 'live' }) }, 'Live state'));
+    unwell(live.components), h('a', { class: 'more', href: address(app.route, { view: 'live' }) }, 'Live state'),
+    live.processors.filter((p) => p.shadow).map((p) => h('p', { key: 'shadow ' + p.id, class: 'state-line shadow-line' }, shadowLine(p, live.processors.length > 1))));
 }
 
 function processorLine(p, several) {

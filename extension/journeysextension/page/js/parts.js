@@ -20,6 +20,9 @@ export function name(text, cls = '', max = 120) {
   return h('bdi', { class: 'name ' + cls, title: shown.length > 24 ? f.visible(text, 600) : null }, shown);
 }
 
+/** MONTH_LATER is why there is no amount a month yet. */
+export const MONTH_LATER = 'known once a minute is covered';
+
 /** card is a titled section. */
 export function card(id, title, note, ...children) {
   return h('section', { key: id, id, class: 'card', 'aria-labelledby': id + '-title' },
