@@ -41,7 +41,7 @@ func TestDashboardsShowTheShopAndNoAlertFires(t *testing.T) {
 
 	visits := p.startShop(t).startShopper(t, "shopper", dashboardTime, nil)
 	last := p.scrapeUntil(t, samples, time.After(dashboardTime-scrapeEvery))
-	visits.asPlanned(t)
+	journeys := visits.asPlanned(t)
 
 	d := demo{p: p, samples: samples, at: last}
 	dashboards, err := grafana.Dashboards(filepath.Join(world.root, "deploy", "grafana", "dashboards"))
@@ -50,6 +50,7 @@ func TestDashboardsShowTheShopAndNoAlertFires(t *testing.T) {
 		t.Run(dashboard.File, func(t *testing.T) { d.requireShown(t, dashboard) })
 	}
 	t.Run("alerts", d.requireQuiet)
+	t.Run("shadow", func(t *testing.T) { p.requireShadow(t, journeys) })
 }
 
 // scrapeUntil collects what the collector exposes, as Prometheus would, and
