@@ -229,12 +229,12 @@ func (p *putting) round(ch *amqp.Channel, number int) error {
 	return nil
 }
 
-// more waits for so many further payloads.
-func (p *putting) more(t *testing.T, n int64) {
+// more waits for further payloads.
+func (p *putting) more(t *testing.T) {
 	t.Helper()
 	before := p.n.Load()
 	eventually(t, "further payloads are published", func() error {
-		if done := p.n.Load() - before; done < n {
+		if done := p.n.Load() - before; done < 200 {
 			return fmt.Errorf("%d", done)
 		}
 		return nil
@@ -250,15 +250,15 @@ func TestNoTelemetryIsLostInQueuesWhenTheCollectorEnds(t *testing.T) {
 	t.Parallel()
 	p, ch, sink := startFromQueues(t)
 	publisher := startPutting(t, ch)
-	publisher.more(t, 200)
+	publisher.more(t)
 	p.stopCollector(t)
-	publisher.more(t, 200) // nobody reads
+	publisher.more(t) // nobody reads
 	p.startCollector(t)
-	publisher.more(t, 200)
+	publisher.more(t)
 	require.NoError(t, p.collector.Kill())
-	publisher.more(t, 200)
+	publisher.more(t)
 	p.startCollector(t)
-	publisher.more(t, 200)
+	publisher.more(t)
 	publisher.end()
 	require.NoError(t, publisher.err)
 
