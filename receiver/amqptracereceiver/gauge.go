@@ -91,6 +91,7 @@ func (g *gauge) ask(channel *amqp.Channel) error {
 		return err
 	}
 	g.telemetry.ReceiverAmqpTraceQueueDepth.Record(context.Background(), int64(queue.Messages), metric.WithAttributeSet(g.attributes))
+	g.session.waiting.Store(int64(queue.Messages))
 	g.mindTheLimit(queue.Messages)
 	g.mindOthers(queue.Consumers)
 	select {
