@@ -305,7 +305,9 @@ func TestSpansOfABacklogAreMarked(t *testing.T) {
 	cfg := fakeConfig()
 	next := &slow{pause: time.Second}
 	stamped := newParent()
-	headers := func() amqp.Table { return amqp.Table{"traceparent": stamped.header(), "timestamp_in_ms": noon.UnixMilli()} }
+	headers := func() amqp.Table {
+		return amqp.Table{"traceparent": stamped.header(), "timestamp_in_ms": noon.UnixMilli()}
+	}
 	late := newParent()
 	inFakeTime(t, cfg, next, func(b *fakeBroker) {
 		b.queue.name = cfg.OwnQueue.Name // left by an earlier receiver, with
