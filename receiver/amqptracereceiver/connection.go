@@ -20,6 +20,8 @@ type session struct {
 	wire *wire
 	// patience is how long the broker may take to answer one request.
 	patience time.Duration
+	// waiting is how many messages waited in the queue that is read, when the broker last told.
+	waiting atomic.Int64
 	// mute is set when it took longer, and the connection was cut for it.
 	mute atomic.Bool
 	// closed has room for the one value it can ever get, so the client never waits for us.

@@ -17,7 +17,8 @@ func (s *session) declare(cfg OwnQueueConfig, bindings []binding) (string, error
 	}
 	name := queueName(cfg)
 	err = s.request(func() error {
-		_, err := channel.QueueDeclare(name, cfg.Durable, false, !cfg.Durable, false, queueArguments(cfg))
+		queue, err := channel.QueueDeclare(name, cfg.Durable, false, !cfg.Durable, false, queueArguments(cfg))
+		s.waiting.Store(int64(queue.Messages))
 		return err
 	})
 	if err != nil {

@@ -37,6 +37,9 @@ type intake struct {
 	lastTag   uint64
 	handled   int64 // deliveries settled
 	hold      hold
+	// waiting is how many messages the broker has behind these; with more than deep, what reaches us does so late.
+	waiting func() int64
+	deep    int64
 	// gone ends when the deliveries have gone back without our doing: with their channel.
 	gone context.Context
 	// giveBack returns all unsettled deliveries to the queue. It is called by another goroutine when
@@ -84,6 +87,7 @@ func newIntake(shared *pipeline, acker amqp.Acknowledger, ackEvery int) *intake 
 		calls:     1,
 		events:    make([]event, 0, ackEvery),
 		hold:      newHold(time.Now(), ackEvery),
+		waiting:   func() int64 { return 0 },
 		gone:      context.Background(),
 		giveBack:  func() {},
 		onSettled: func() {},
@@ -106,6 +110,9 @@ func (in *intake) take(d *amqp.Delivery, now time.Time) {
 		return
 	}
 	in.shared.clock.stamp(e, now, d.Redelivered)
+	if n := in.waiting(); n > in.deep && e.timedHere() {
+		e.backlog = n
+	}
 }
 
 func (in *intake) full() bool { return in.unsettled >= in.ackEvery }

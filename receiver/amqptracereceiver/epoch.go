@@ -152,6 +152,7 @@ func (e *epoch) read(s *session, queue string, g *gauge) error {
 		oversized:   func() { e.countOversized(s) },
 	}
 	r.calls = calls
+	r.waiting, r.deep = s.waiting.Load, int64(e.cfg.Consumer.Prefetch)
 	r.hold = newHold(time.Now(), prefetch)
 	r.gone, r.giveBack, r.onSettled = sub.gone, sub.close, e.nowWell
 	err = r.run(e.pipeline.stopping)

@@ -64,6 +64,14 @@ type event struct {
 	start, end time.Time
 	inQueue    bool
 	timeSource string
+	// backlog is how many messages waited behind this one, if that makes its times late, else 0.
+	backlog int64
+}
+
+// timedHere says that a time of the event is when it reached this receiver, as the end of a delivery
+// always is: the broker stamps publishes only.
+func (e *event) timedHere() bool {
+	return e.kind == eventDeliver || e.timeSource != timeFromBroker
 }
 
 // taken is one value taken over from a message: string, bool, int64 or float64.

@@ -300,6 +300,43 @@ func TestBacklogIsNotHolding(t *testing.T) {
 	})
 }
 
+// What comes late because of a backlog says so; the broker's own stamp does not come late.
+func TestSpansOfABacklogAreMarked(t *testing.T) {
+	cfg := fakeConfig()
+	next := &slow{pause: time.Second}
+	stamped := newParent()
+	headers := func() amqp.Table {
+		return amqp.Table{"traceparent": stamped.header(), "timestamp_in_ms": noon.UnixMilli()}
+	}
+	late := newParent()
+	inFakeTime(t, cfg, next, func(b *fakeBroker) {
+		b.queue.name = cfg.OwnQueue.Name // left by an earlier receiver, with
+		for _, key := range []string{"publish.shop", "deliver.stock-queue"} {
+			d := firehoseDelivery(key, headers(), nil)
+			b.put(fakeMessage{key: key, headers: d.Headers})
+		}
+		distinctMessages(b, late, 3000)
+	}, func(t *testing.T, b *fakeBroker, r *running) {
+		time.Sleep(5 * time.Second)
+		early := next.of(late.trace, "")
+		require.NotEmpty(t, early)
+		for _, s := range early {
+			assert.Equal(t, "3002", s.text("amqp.receiver.backlog"), "known from the declaration on")
+		}
+		assert.Equal(t, "(absent)", next.of(stamped.trace, "publish shop")[0].text("amqp.receiver.backlog"))
+		assert.Equal(t, "3002", next.of(stamped.trace, "deliver stock-queue")[0].text("amqp.receiver.backlog"), "its end is ours")
+
+		time.Sleep(time.Minute) // no more than the prefetch is left, and then nothing
+		after := newParent()
+		distinctMessages(b, after, 10)
+		time.Sleep(5 * time.Second)
+		require.Len(t, next.of(after.trace, ""), 10)
+		for _, s := range next.of(after.trace, "") {
+			assert.Equal(t, "(absent)", s.text("amqp.receiver.backlog"))
+		}
+	})
+}
+
 // slow takes its time.
 type slow struct {
 	collected

@@ -66,6 +66,7 @@ func (s *session) claim(cfg QueueConfig) error {
 	if queue.Consumers > 0 && !cfg.Force {
 		return fmt.Errorf("claim queue %q with %d consumers: %w (queue::force reads it all the same)", cfg.Name, queue.Consumers, errShared)
 	}
+	s.waiting.Store(int64(queue.Messages))
 	s.closeChannel(channel)
 	return nil
 }

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 )
 
-// depthInterval is how often the broker is asked how many messages wait in the own queue.
+// depthInterval is how often the broker is asked how many messages wait in a queue.
 const depthInterval = 10 * time.Second
 
-// gauge asks the broker for the depth of the own queue, on a channel and in a goroutine of its own:
+// gauge asks the broker for the depth of a queue that is read, on a channel and in a goroutine of its own:
 // the answer matters most while the run loop waits for a pipeline that takes nothing. Its failure
 // never disturbs the reading; that the queue is gone shows there by itself.
 type gauge struct {
@@ -22,6 +24,8 @@ type gauge struct {
 	maxLength int // 0: not known
 	telemetry *telemetry
 	logger    *zap.Logger
+	// attributes tell the queues of one receiver apart; empty if it has only one.
+	attributes attribute.Set
 	// depths has the latest answer, for the run loop; room for one, an older one is replaced.
 	depths chan int
 	full   bool // the queue has been reported as full
@@ -86,7 +90,8 @@ func (g *gauge) ask(channel *amqp.Channel) error {
 	if err != nil {
 		return err
 	}
-	g.telemetry.ReceiverAmqpTraceQueueDepth.Record(context.Background(), int64(queue.Messages))
+	g.telemetry.ReceiverAmqpTraceQueueDepth.Record(context.Background(), int64(queue.Messages), metric.WithAttributeSet(g.attributes))
+	g.session.waiting.Store(int64(queue.Messages))
 	g.mindTheLimit(queue.Messages)
 	g.mindOthers(queue.Consumers)
 	select {

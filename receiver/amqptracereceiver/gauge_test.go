@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -55,6 +56,38 @@ func TestGaugeMeasuresTheQueueAndSaysWhenItIsFull(t *testing.T) {
 	eventually(t, "an empty queue", func() bool { return <-g.depths == 0 })
 	app.mustSucceed(app.QueueDelete(queue, false, false, false))
 	eventually(t, "the end of the asking", func() bool { return logs.FilterMessageSnippet("no longer known").Len() == 1 })
+}
+
+// The queues of telemetry are measured, too, and just as well while the pipeline refuses.
+func TestQueuesOfTelemetryAreMeasured(t *testing.T) {
+	cfg := fakeConfig()
+	c := defaultOTLP()
+	c.Declare = some(DeclareConfig{Type: "classic"})
+	cfg.OTLP = some(c)
+	sink := &payloadSink{answer: errFull}
+	inFakeTime(t, cfg, sink, nil, func(t *testing.T, b *fakeBroker, r *running) {
+		for range 50 {
+			b.put(fakeMessage{content: func(channel uint16) []byte { return encodedContent(channel, nil, protoOf(t)) }})
+		}
+		timePasses(depthInterval + time.Second)
+		assert.Equal(t, map[string]int64{"traces": 50 - int64(c.Prefetch)}, r.depths())
+		sink.setAnswer(nil)
+		timePasses(time.Minute)
+		assert.Equal(t, map[string]int64{"traces": 0}, r.depths())
+		assert.Len(t, sink.all(), 50)
+	})
+}
+
+// depths are the measured ones by signal.
+func (r *running) depths() map[string]int64 {
+	m, err := r.tel.GetMetric("otelcol_receiver_amqp_trace_queue_depth")
+	require.NoError(r.t, err)
+	values := map[string]int64{}
+	for _, p := range m.Data.(metricdata.Gauge[int64]).DataPoints {
+		signal, _ := p.Attributes.Value("signal")
+		values[signal.AsString()] = p.Value
+	}
+	return values
 }
 
 func TestCautionEndsWithAnEmptyQueue(t *testing.T) {

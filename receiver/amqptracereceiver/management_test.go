@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 	"github.com/otelcol-journey/otelcol-journey/internal/stack/stacktest"
 	"github.com/otelcol-journey/otelcol-journey/receiver/amqptracereceiver/internal/metadata"
 )
@@ -173,24 +175,91 @@ func TestTracingIsSwitchedOnWhereItIsOff(t *testing.T) {
 	assert.Empty(t, silent.connect, "not unless asked")
 }
 
-// With a real broker: tracing comes on by itself, over a restart as well, and clients have their names.
+// administrator asks a real broker's API.
+type administrator struct {
+	t      *testing.T
+	broker *stack.Broker
+}
+
+// ask wants success, or for a GET what is not there yet: found says which.
+func (a administrator) ask(method, path, body string, answer any) (found bool) {
+	a.t.Helper()
+	request, err := http.NewRequestWithContext(a.t.Context(), method, a.broker.ManagementURL+"/api/"+path, strings.NewReader(body))
+	require.NoError(a.t, err)
+	request.SetBasicAuth("guest", "guest")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(a.t, err)
+	defer response.Body.Close()
+	if method == http.MethodGet && response.StatusCode == http.StatusNotFound {
+		return false
+	}
+	require.Equal(a.t, 2, response.StatusCode/100, "%s %s: %s", method, path, response.Status)
+	if answer != nil {
+		require.NoError(a.t, json.NewDecoder(response.Body).Decode(answer))
+	}
+	return true
+}
+
+func (a administrator) put(path, body string) {
+	a.t.Helper()
+	a.ask(http.MethodPut, path, body, nil)
+}
+
+// known waits for the API, which does not know a new connection at once.
+func (a administrator) known(conn *amqp.Connection) {
+	a.t.Helper()
+	name := url.PathEscape(conn.LocalAddr().String() + " -> " + conn.RemoteAddr().String())
+	eventually(a.t, "the API knows the connection", func() bool { return a.ask(http.MethodGet, "connections/"+name, "", nil) })
+}
+
+// closeThat closes the connection of the client with that name.
+func (a administrator) closeThat(client string) {
+	a.t.Helper()
+	name := ""
+	eventually(a.t, "the API knows "+client, func() bool {
+		var connections []struct {
+			Name   string `json:"name"`
+			Client string `json:"user_provided_name"`
+		}
+		a.ask(http.MethodGet, "connections", "", &connections)
+		for _, c := range connections {
+			if c.Client == client {
+				name = c.Name
+			}
+		}
+		return name != ""
+	})
+	a.ask(http.MethodDelete, "connections/"+url.PathEscape(name), "", nil)
+}
+
+// requireTraced wants tracing to be on and nothing else to have changed.
+func (a administrator) requireTraced() {
+	a.t.Helper()
+	var vhost struct {
+		Description string   `json:"description"`
+		Tags        []string `json:"tags"`
+		Tracing     bool     `json:"tracing"`
+	}
+	a.ask(http.MethodGet, "vhosts/%2F", "", &vhost)
+	assert.True(a.t, vhost.Tracing)
+	assert.Equal(a.t, "the shop", vhost.Description)
+	assert.ElementsMatch(a.t, []string{"shop", "eu"}, vhost.Tags)
+}
+
+const untracedVHost = `{"description": "the shop", "tags": "shop,eu", "tracing": false}`
+
+// With a real broker: tracing comes on by itself, with each connect, and clients have their names.
 func TestManagementOfARealBroker(t *testing.T) {
 	b := stacktest.BrokerForTest(t, "rabbitmq_management")
 	if !b.Owned() || b.ManagementURL == "" {
 		t.Skip("needs a broker with the management plugin")
 	}
-	for _, command := range [][]string{
-		{"add_user", "monitor", "secret"},
-		{"set_user_tags", "monitor", "administrator"},
-		{"set_permissions", "-p", "/", "monitor", ".*", ".*", ".*"},
-		{"add_user", "names", "secret"},
-		{"set_user_tags", "names", "monitoring"},
-		{"set_vhost_tags", "/", "shop", "eu"},
-		{"trace_off", "-p", "/"},
-	} {
-		out, err := b.Control(t.Context(), command...)
-		require.NoError(t, err, string(out))
-	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	admin := administrator{t, b}
+	admin.put("users/monitor", `{"password": "secret", "tags": "administrator"}`)
+	admin.put("permissions/%2F/monitor", `{"configure": ".*", "write": ".*", "read": ".*"}`)
+	admin.put("users/names", `{"password": "secret", "tags": "monitoring"}`)
+	admin.put("vhosts/%2F", untracedVHost)
 	cfg := configFor(t, b.URL)
 	set := defaultFirehose()
 	api := defaultManagement()
@@ -200,15 +269,19 @@ func TestManagementOfARealBroker(t *testing.T) {
 	spans := &collected{}
 	r := startReceiver(t, cfg, spans)
 	r.reading(1)
-	eventually(t, "tracing to be on", func() bool { return r.logs.FilterMessage("switched tracing on").Len() == 1 })
-
-	described, err := b.Control(t.Context(), "list_vhosts", "description", "tags", "tracing")
-	require.NoError(t, err)
-	assert.Contains(t, string(described), "Default virtual host\t[shop, eu]\ttrue", "nothing else has changed")
-
 	conn, err := amqp.DialConfig(b.URL, amqp.Config{Properties: amqp.Table{"connection_name": "checkout", "product": "shop"}})
 	require.NoError(t, err)
 	defer conn.Close()
+	eventually(t, "tracing to be on", func() bool { return r.logs.FilterMessage("switched tracing on").Len() == 1 })
+
+	admin.requireTraced()
+
+	admin.put("vhosts/%2F", untracedVHost)
+	admin.known(conn) // or the receiver would ask too early, and again after ten seconds
+	admin.closeThat(cfg.Connection.Name)
+	eventually(t, "tracing to be on again", func() bool { return r.logs.FilterMessage("switched tracing on").Len() == 2 })
+	admin.requireTraced()
+
 	ch, err := conn.Channel()
 	require.NoError(t, err)
 	require.NoError(t, ch.Confirm(false))
@@ -225,8 +298,7 @@ func TestManagementOfARealBroker(t *testing.T) {
 	assert.Zero(t, r.metric("management_failures"))
 
 	// The tag monitoring is enough for names, without any right on the vhost, and for no more.
-	_, err = b.Control(t.Context(), "trace_off", "-p", "/")
-	require.NoError(t, err)
+	admin.put("vhosts/%2F", untracedVHost)
 	least := ask(t, func(c *ManagementConfig) { c.Username, c.EnableTracing = "names", true }, b.ManagementURL)
 	least.of(span.text("amqp.connection"))
 	eventually(t, "the name", func() bool { return least.of(span.text("amqp.connection")).name == "checkout" })

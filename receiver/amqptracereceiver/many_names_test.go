@@ -2,8 +2,10 @@ package amqptracereceiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -13,6 +15,8 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelcol-journey/otelcol-journey/internal/stack/stacktest"
 )
 
 // 10,000 exchanges and 10,000 queues cost this receiver nothing that stays: neither memory nor series
@@ -21,7 +25,8 @@ func TestTenThousandNames(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes the broker many seconds")
 	}
-	b := broker.Get(t)
+	// Of its own, to be killed: to delete that many queues takes a broker as long as to make them.
+	b := stacktest.BrokerForTest(t)
 	if !b.Owned() {
 		t.Skip("the broker of AMQP_URL is not ours to fill")
 	}
@@ -36,11 +41,18 @@ func TestTenThousandNames(t *testing.T) {
 	cfg.OwnQueue.MaxLength = 100_000
 	r := startReceiver(t, cfg, next)
 	r.reading(1)
-	app := dialApplication(t, url)
+	apps := []*application{dialApplication(t, url), dialApplication(t, url), dialApplication(t, url), dialApplication(t, url)}
 	use := func(from, to int) {
-		for i := from; i < to; i += 500 {
-			useNames(t, app, i, i+500)
+		var using sync.WaitGroup
+		for i, app := range apps {
+			using.Go(func() {
+				const batch = 250 // the clients hold as much for the first thousand as for all
+				for begin := from + i*batch; begin < to; begin += len(apps) * batch {
+					assert.NoError(t, app.useNames(begin, begin+batch))
+				}
+			})
 		}
+		using.Wait()
 		eventually(t, "two publish spans and a deliver span", func() bool { return spans.Load() == int64(3*to) })
 	}
 	use(0, 1000)
@@ -55,27 +67,31 @@ func TestTenThousandNames(t *testing.T) {
 }
 
 // useNames publishes to so many exchanges that route nowhere, and to so many queues, and takes the
-// messages. It waits for no answer in between: a round trip for each name would take a minute.
-func useNames(t *testing.T, app *application, from, to int) {
-	t.Helper()
+// messages. Everything stays. It waits for no answer but for the messages: a round trip for each name would
+// take a minute.
+func (a *application) useNames(from, to int) error {
 	const noWait = true
-	var taken []<-chan amqp.Delivery
+	var errs []error
 	for i := from; i < to; i++ {
-		exchange, queue := fmt.Sprintf("exchange-with-a-long-name-%d", i), fmt.Sprintf("queue-with-a-long-name-%d", i)
-		require.NoError(t, app.ExchangeDeclare(exchange, "direct", false, false, false, noWait, nil))
-		_, err := app.QueueDeclare(queue, false, true, true, noWait, nil)
-		require.NoError(t, err)
+		exchange, queue := longName("exchange", i), longName("queue", i)
 		message := amqp.Publishing{Headers: amqp.Table{"traceparent": newParent().header()}, MessageId: queue}
-		require.NoError(t, app.PublishWithContext(t.Context(), exchange, "key", false, false, message))
-		require.NoError(t, app.PublishWithContext(t.Context(), "", queue, false, false, message))
-		deliveries, err := app.Consume(queue, queue, true, true, false, noWait, nil)
-		require.NoError(t, err)
-		taken = append(taken, deliveries)
+		_, err := a.QueueDeclare(queue, false, false, true, noWait, nil)
+		errs = append(errs, err, a.ExchangeDeclare(exchange, "direct", false, false, false, noWait, nil),
+			a.PublishWithContext(context.Background(), exchange, "key", false, false, message),
+			a.PublishWithContext(context.Background(), "", queue, false, false, message))
 	}
-	for i, deliveries := range taken {
-		<-deliveries
-		require.NoError(t, app.Cancel(fmt.Sprintf("queue-with-a-long-name-%d", from+i), noWait))
+	for i := from; i < to; i++ {
+		_, found, err := a.Get(longName("queue", i), true)
+		if err == nil && !found {
+			err = fmt.Errorf("%s is empty", longName("queue", i))
+		}
+		errs = append(errs, err)
 	}
+	return errors.Join(errs...)
+}
+
+func longName(kind string, number int) string {
+	return fmt.Sprintf("%s-with-a-long-name-%d", kind, number)
 }
 
 // liveBytes is what is reachable after a collection.

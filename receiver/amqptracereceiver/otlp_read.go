@@ -127,6 +127,7 @@ func (l *line) readOnce(reading context.Context, s *session) (err error) {
 		return err
 	}
 	defer l.sub.close()
+	defer l.measure(s).close()
 	l.hold = newHold(time.Now(), l.otlp.cfg.Prefetch)
 	l.nowReading(l.queue)
 	for lastTag := uint64(0); ; {
@@ -146,6 +147,16 @@ func (l *line) readOnce(reading context.Context, s *session) (err error) {
 			return nil
 		}
 	}
+}
+
+// measure begins to ask for the queue's depth, for the metric only.
+func (l *line) measure(s *session) *gauge {
+	g := &gauge{
+		session: s, queue: l.queue, telemetry: l.pipeline.telemetry, logger: l.logger,
+		attributes: attribute.NewSet(attribute.String("signal", l.name)),
+	}
+	g.start(depthInterval)
+	return g
 }
 
 // settle decides the fate of one delivery. An error leaves it, and all that came after it, to the queue.

@@ -10,6 +10,8 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
@@ -91,6 +93,7 @@ func (r *tracesReceiver) Start(_ context.Context, host component.Host) error {
 		}
 		endpoints[i] = e
 	}
+	r.mindUnverified()
 	if r.otlp != nil {
 		if err := r.otlp.start(host); err != nil {
 			return err
@@ -103,6 +106,23 @@ func (r *tracesReceiver) Start(_ context.Context, host component.Host) error {
 	}
 	r.wg.Go(func() { r.run(host, endpoints) })
 	return nil
+}
+
+// mindUnverified says whose certificates nobody will look at: without that TLS hides nothing from whoever
+// gets in between, the password least of all.
+func (r *tracesReceiver) mindUnverified() {
+	const warning = "certificates are not verified: anybody in between can pose as the other side and read all, the password as well"
+	if unverified(r.cfg.Connection.TLS) {
+		r.logger.Warn(warning, zap.String("setting", "connection::tls::insecure_skip_verify"))
+	}
+	if api := r.cfg.management(); api != nil && unverified(api.TLS) {
+		r.logger.Warn(warning, zap.String("setting", "firehose::management::tls::insecure_skip_verify"))
+	}
+}
+
+func unverified(settings configoptional.Optional[configtls.ClientConfig]) bool {
+	set := settings.Get()
+	return set != nil && set.InsecureSkipVerify && !set.Insecure
 }
 
 // Shutdown stops reading, hands over and settles what is here, and closes the connection. If ctx

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/confmap"
 )
 
@@ -35,7 +36,7 @@ func TestEncryptedConnections(t *testing.T) {
 			if c.change != nil {
 				c.change(cfg)
 			}
-			require.NoError(t, cfg.Connection.Validate())
+			require.NoError(t, confmap.Validate(cfg))
 			spans := &collected{}
 			r := startReceiver(t, cfg, spans)
 			r.reading(1)
@@ -243,6 +244,35 @@ func TestPasswordInTheClearIsMentioned(t *testing.T) {
 		cfg.Connection.Endpoints = []string{endpoint}
 		r := startReceiverOver(t, cfg, &collected{}, newFakeBroker(t).dial)
 		assert.Equal(t, want, r.logs.FilterMessageSnippet("unencrypted").Len(), endpoint)
+		r.stop()
+	}
+}
+
+func TestUnverifiedCertificatesAreMentioned(t *testing.T) {
+	verified, unverified := configtls.NewDefaultClientConfig(), configtls.NewDefaultClientConfig()
+	unverified.InsecureSkipVerify = true
+	for _, c := range []struct {
+		broker, api configtls.ClientConfig
+		want        []string
+	}{
+		{verified, verified, nil},
+		{unverified, verified, []string{"connection::tls::insecure_skip_verify"}},
+		{verified, unverified, []string{"firehose::management::tls::insecure_skip_verify"}},
+		{unverified, unverified, []string{"connection::tls::insecure_skip_verify", "firehose::management::tls::insecure_skip_verify"}},
+	} {
+		cfg := createDefaultConfig().(*Config)
+		cfg.Connection.Endpoints, cfg.Connection.TLS = []string{"amqps://mq.invalid"}, some(c.broker)
+		set, api := defaultFirehose(), defaultManagement()
+		api.Endpoints, api.Username, api.TLS = []string{"https://mq.invalid"}, "monitor", some(c.api)
+		set.Management = some(api)
+		cfg.Firehose = some(set)
+		require.NoError(t, confmap.Validate(cfg))
+		r := startReceiverOver(t, cfg, &collected{}, newFakeBroker(t).dial)
+		var got []string
+		for _, entry := range r.logs.FilterMessageSnippet("not verified").All() {
+			got = append(got, entry.ContextMap()["setting"].(string))
+		}
+		assert.Equal(t, c.want, got)
 		r.stop()
 	}
 }

@@ -26,6 +26,7 @@ const (
 	attrClientProduct   = "amqp.client.product"
 	attrTimeSource      = "amqp.time_source"
 	attrTimeInQueue     = "amqp.time_in_queue_ms"
+	attrBacklog         = "amqp.receiver.backlog"
 	attrRedelivered     = "amqp.redelivered"
 	attrAttempt         = "amqp.delivery.attempt"
 	attrDeadQueues      = "amqp.dead_letter.queues"
@@ -234,6 +235,9 @@ func (b *spanBuilder) describeMessage(attributes pcommon.Map, e *event) {
 	attributes.PutStr(string(semconv.MessagingOperationNameKey), e.kind)
 	attributes.PutStr(attrExchange, exchangeName(e.exchange))
 	attributes.PutStr(attrTimeSource, e.timeSource)
+	if e.backlog > 0 {
+		attributes.PutInt(attrBacklog, e.backlog)
+	}
 	putText(attributes, attrUser, e.user)
 	putText(attributes, attrConnection, e.connection)
 	putText(attributes, attrClientName, e.client.name)

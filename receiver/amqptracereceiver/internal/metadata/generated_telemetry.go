@@ -195,7 +195,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverAmqpTraceQueueDepth, err = builder.meter.Int64Gauge(
 		"otelcol_receiver_amqp_trace_queue_depth",
-		metric.WithDescription("Messages waiting in the own queue, as the broker last told. [Development]"),
+		metric.WithDescription("Messages waiting in the queue that is read, as the broker last told; with otlp of each queue, by signal. [Development]"),
 		metric.WithUnit("{messages}"),
 	)
 	errs = errors.Join(errs, err)

@@ -241,7 +241,7 @@ func AssertEqualReceiverAmqpTracePoisonDiscarded(t *testing.T, tt *componenttest
 func AssertEqualReceiverAmqpTraceQueueDepth(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_amqp_trace_queue_depth",
-		Description: "Messages waiting in the own queue, as the broker last told. [Development]",
+		Description: "Messages waiting in the queue that is read, as the broker last told; with otlp of each queue, by signal. [Development]",
 		Unit:        "{messages}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
