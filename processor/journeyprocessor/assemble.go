@@ -64,8 +64,10 @@ func (t *trace) cancel() {
 	t.scheduled = 0
 }
 
-// weight is the memory that the trace takes, with its part of the bundles.
-func (t *trace) weight() int64 { return t.size + t.spans.share() + t.logs.share() }
+// weight is the memory that a trace takes, with its part of the bundles.
+func (s *store) weight(t *trace) int64 {
+	return t.size + t.spans.share(s.bundles) + t.logs.share(s.bundles)
+}
 
 // usualPieces is how many pieces a trace is given room for at first.
 const usualPieces = 4

@@ -10,14 +10,14 @@ import (
 
 // fitting is how many of the queue, at least one, fit into a batch of that
 // many records and bytes.
-func fitting(queue []*released, maxRecords int, maxBytes int64) int {
+func (t *bundles) fitting(queue []*released, maxRecords int, maxBytes int64) int {
 	headers := make(map[*header]struct{})
 	records, bytes := 0, int64(0)
 	for n, v := range queue {
 		records += v.count
 		bytes += v.bytes + v.written()
 		for i := range v.pieces {
-			h := v.pieces[i].header()
+			h := t.header(&v.pieces[i])
 			if _, ok := headers[h]; !ok {
 				headers[h] = struct{}{}
 				bytes += int64(len(h.key))
@@ -57,7 +57,7 @@ func (v *released) written() int64 {
 // once, whichever traces its records belong to. It fails if what one of them
 // holds cannot be read; see joinSound.
 func (r *reader) join(batch []*released) ([]byte, error) {
-	var l layout
+	l := layout{bundles: r.bundles}
 	for _, v := range batch {
 		for i := range v.pieces {
 			l.count(&v.pieces[i])
@@ -69,7 +69,7 @@ func (r *reader) join(batch []*released) ([]byte, error) {
 			l.place(&v.pieces[i])
 		}
 	}
-	for _, first := range l.bundles {
+	for _, first := range l.firsts {
 		raw, err := r.read(l.places[first].piece.bundle)
 		if err != nil {
 			return nil, err
@@ -105,11 +105,12 @@ func (r *reader) joinSound(batch []*released) (request []byte, sound, damaged []
 // layout is where in a request each piece goes. It is known before anything is
 // read, so that each bundle is read once, whatever it has to give.
 type layout struct {
+	bundles  *bundles
 	groups   []group // in the order of their first piece
 	byHeader map[*header]int
 	places   []place
-	bundles  []int // the first place of each
-	latest   map[*bundle]int
+	firsts   []int // the first place of each bundle
+	latest   map[bundleID]int
 }
 
 type group struct {
@@ -127,13 +128,14 @@ type place struct {
 // count counts a piece.
 func (l *layout) count(p *piece) {
 	if l.byHeader == nil {
-		l.byHeader, l.latest = make(map[*header]int), make(map[*bundle]int)
+		l.byHeader, l.latest = make(map[*header]int), make(map[bundleID]int)
 	}
-	i, ok := l.byHeader[p.header()]
+	h := l.bundles.header(p)
+	i, ok := l.byHeader[h]
 	if !ok {
 		i = len(l.groups)
-		l.byHeader[p.header()] = i
-		l.groups = append(l.groups, group{header: p.header()})
+		l.byHeader[h] = i
+		l.groups = append(l.groups, group{header: h})
 	}
 	l.groups[i].bytes += int(p.n)
 }
@@ -156,14 +158,14 @@ func (l *layout) begin() []byte {
 
 // place gives a piece, all of which have been counted, its place.
 func (l *layout) place(p *piece) {
-	g := &l.groups[l.byHeader[p.header()]]
+	g := &l.groups[l.byHeader[l.bundles.header(p)]]
 	n := len(l.places)
 	l.places = append(l.places, place{piece: p, at: g.next, next: -1})
 	g.next += int(p.n)
 	if before, ok := l.latest[p.bundle]; ok {
 		l.places[before].next = n
 	} else {
-		l.bundles = append(l.bundles, n)
+		l.firsts = append(l.firsts, n)
 	}
 	l.latest[p.bundle] = n
 }
@@ -236,11 +238,11 @@ func (c *courier) cut(p piece, n int) (piece, piece) {
 // byMetadata sorts records by what their senders
 // said beside them. What is of one trace and of several senders is divided
 // between them.
-func byMetadata(batch []*released) [][]*released {
+func (t *bundles) byMetadata(batch []*released) [][]*released {
 	var sorted [][]*released
 	for _, v := range batch {
-		for _, part := range v.divideByMetadata() {
-			i := slices.IndexFunc(sorted, func(b []*released) bool { return b[0].metadata().equals(part.metadata()) })
+		for _, part := range t.divideByMetadata(v) {
+			i := slices.IndexFunc(sorted, func(b []*released) bool { return t.metadata(b[0]).equals(t.metadata(part)) })
 			if i < 0 {
 				i, sorted = len(sorted), append(sorted, nil)
 			}
@@ -251,17 +253,17 @@ func byMetadata(batch []*released) [][]*released {
 }
 
 // metadata is that of records of one sender.
-func (v *released) metadata() *clientMetadata { return v.pieces[0].header().metadata }
+func (t *bundles) metadata(v *released) *clientMetadata { return t.header(&v.pieces[0]).metadata }
 
 // divideByMetadata divides v between senders. V must not be used after that.
-func (v *released) divideByMetadata() []*released {
-	first := v.metadata()
-	if !slices.ContainsFunc(v.pieces, func(p piece) bool { return !p.header().metadata.equals(first) }) {
+func (t *bundles) divideByMetadata(v *released) []*released {
+	first := t.metadata(v)
+	if !slices.ContainsFunc(v.pieces, func(p piece) bool { return !t.header(&p).metadata.equals(first) }) {
 		return []*released{v}
 	}
 	var parts []*released
 	for _, p := range v.pieces {
-		i := slices.IndexFunc(parts, func(part *released) bool { return part.metadata().equals(p.header().metadata) })
+		i := slices.IndexFunc(parts, func(part *released) bool { return t.metadata(part).equals(t.header(&p).metadata) })
 		if i < 0 {
 			i, parts = len(parts), append(parts, &released{id: v.id, verdict: v.verdict, tag: v.tag})
 		}

@@ -111,7 +111,7 @@ const estateBytes = chunkSize / 2
 // bequeath puts all traces of a shard into h, in estates like the one given.
 func (s *shard) bequeath(h *handover, like estate, now time.Time) error {
 	var errs []error
-	var r reader
+	r := s.engine.store.newReader()
 	for s.oldest != nil {
 		x := like
 		x.ages = make(map[pcommon.TraceID]time.Duration)
@@ -140,12 +140,12 @@ func (e *engine) requestsOf(r *reader, all []*released, n *int, count *signalCou
 	all = slices.DeleteFunc(all, func(v *released) bool { return v.count == 0 })
 	var requests []requestOf
 	var errs []error
-	for _, batch := range byMetadata(all) {
+	for _, batch := range e.store.bundles.byMetadata(all) {
 		request, sound, damaged, err := r.joinSound(batch)
 		errs = append(errs, err)
 		e.loseDamaged(damaged, count)
 		if len(sound) > 0 {
-			requests = append(requests, requestOf{request: request, metadata: sound[0].metadata()})
+			requests = append(requests, requestOf{request: request, metadata: e.store.bundles.metadata(sound[0])})
 		}
 		for _, v := range sound {
 			*n += v.count
@@ -183,17 +183,17 @@ func (e *engine) bequeathReleased(
 	all []*released, count *signalCounters, encode func(*reader, *released) ([]byte, error), add func([]requestOf, int),
 ) error {
 	var errs []error
-	var r reader
+	r := e.store.newReader()
 	for _, v := range all {
 		e.store.buffer.add(-v.size)
-		for _, part := range v.divideByMetadata() {
+		for _, part := range e.store.bundles.divideByMetadata(v) {
 			request, err := encode(&r, part)
 			if err != nil {
 				errs = append(errs, err)
 				e.loseDamaged([]*released{part}, count)
 				continue
 			}
-			add([]requestOf{{request, part.metadata()}}, part.count)
+			add([]requestOf{{request, e.store.bundles.metadata(part)}}, part.count)
 			count.handedOver(part.count)
 			e.store.free(&part.holdings)
 		}

@@ -21,6 +21,7 @@ type bundle struct {
 	live       atomic.Int64 // bytes of pieces that refer to it
 	headers    []*header    // of its pieces, one use of each
 	one        [1]*header   // room for the header that most have only one of
+	serial     uint64       // of all bundles; an id is used again, a serial is not
 }
 
 const (
@@ -34,7 +35,7 @@ const (
 	// fifth less memory for nearly three times the time.
 	smallBundle = 4 << 10
 	// bundleOverhead is what a bundle takes on the heap.
-	bundleOverhead = 80
+	bundleOverhead = 90
 	// maxHeaders is how many headers a bundle has at most: they are looked
 	// through.
 	maxHeaders = 64
@@ -44,31 +45,34 @@ const (
 func (b *bundle) cost() int64 { return b.block.Size() + heapHeadroom*bundleOverhead }
 
 // piece is records of one trace that share a header. Whoever owns it gives back
-// its use of the bundle, once: see holdings. There are many, so it is small.
+// its use of the bundle, once: see holdings. There are many, so it is small, and
+// has no pointer.
 type piece struct {
-	bundle *bundle
+	bundle bundleID
 	at, n  uint32 // where they are in it, and their bytes: each record with tag and length
 	under  uint16 // which of its headers
 	count  uint16 // records, of at least two bytes each
 }
 
 // header is what the piece's records share.
-func (p *piece) header() *header { return p.bundle.headers[p.under] }
+func (t *bundles) header(p *piece) *header { return t.at(p.bundle).headers[p.under] }
 
 // pieceOverhead is what a piece takes on the heap: itself, in slices that have
 // some room. TestTheAccountIsWhatMemoryIsUsed holds the account against the
 // heap.
-const pieceOverhead = 48
+const pieceOverhead = heapHeadroom * 16
 
 // share is the piece's part of what its bundle takes.
-func (p *piece) share() int64 {
-	return p.bundle.cost() * int64(p.n) / int64(p.bundle.size)
+func (t *bundles) share(p *piece) int64 {
+	b := t.at(p.bundle)
+	return b.cost() * int64(p.n) / int64(b.size)
 }
 
 // pinned is the piece's part of what its bundle takes, shared by those only that
 // are still there.
-func (p *piece) pinned() int64 {
-	return p.bundle.cost() * int64(p.n) / max(p.bundle.live.Load(), int64(p.n))
+func (t *bundles) pinned(p *piece) int64 {
+	b := t.at(p.bundle)
+	return b.cost() * int64(p.n) / max(b.live.Load(), int64(p.n))
 }
 
 // binder makes bundles of records. It belongs to one goroutine at a time, and
@@ -76,7 +80,8 @@ func (p *piece) pinned() int64 {
 type binder struct {
 	store    *store
 	open     *bundle // being filled; nil for none
-	unsealed []byte  // its records
+	id       bundleID
+	unsealed []byte // its records
 	encoded  []byte
 }
 
@@ -88,13 +93,13 @@ func (w *binder) bind(pieces []piece, h *header, records []byte, count uint16) [
 	w.unsealed = append(w.unsealed, records...)
 	w.open.live.Add(int64(n))
 	if last := len(pieces) - 1; last >= 0 {
-		if p := &pieces[last]; p.bundle == w.open && p.under == under && p.at+p.n == at {
+		if p := &pieces[last]; p.bundle == w.id && p.under == under && p.at+p.n == at {
 			p.n += n
 			p.count += count
 			return pieces
 		}
 	}
-	return append(pieces, piece{bundle: w.open, at: at, n: n, under: under, count: count})
+	return append(pieces, piece{bundle: w.id, at: at, n: n, under: under, count: count})
 }
 
 // under returns h's number among the open bundle's headers. A header that is
@@ -102,8 +107,7 @@ func (w *binder) bind(pieces []piece, h *header, records []byte, count uint16) [
 func (w *binder) under(h *header) uint16 {
 	b := w.open
 	if b == nil {
-		b = new(bundle)
-		b.headers = b.one[:0]
+		w.id, b = w.store.bundles.add()
 		w.open = b
 	}
 	for i := len(b.headers) - 1; i >= 0; i-- { // records of one header mostly come together
@@ -153,9 +157,10 @@ func (w *binder) discard() { w.open, w.unsealed = nil, w.unsealed[:0] }
 // can take more.
 const workRoom = 1 << 20
 
-// unbind gives the use of n bytes of a bundle back.
-func (s *store) unbind(b *bundle, n uint32) {
-	if b.live.Add(-int64(n)) > 0 {
+// unbind gives a piece's use of its bundle back.
+func (s *store) unbind(p *piece) {
+	b := s.bundles.at(p.bundle)
+	if b.live.Add(-int64(p.n)) > 0 {
 		return
 	}
 	for _, h := range b.headers {
@@ -165,6 +170,7 @@ func (s *store) unbind(b *bundle, n uint32) {
 		s.buffer.add(-b.cost())
 		s.memory().Free(b.block)
 	}
+	s.bundles.remove(p.bundle)
 }
 
 var errBundle = errors.New("buffered records are damaged")
@@ -172,17 +178,21 @@ var errBundle = errors.New("buffered records are damaged")
 // reader reads bundles. It belongs to one goroutine at a time, and keeps the
 // bundle it has read last.
 type reader struct {
-	raw []byte
-	of  *bundle
+	bundles *bundles
+	raw     []byte
+	of      uint64 // the serial of the bundle they are of; 0 for none
 }
+
+func (s *store) newReader() reader { return reader{bundles: s.bundles} }
 
 // read returns the records of a bundle, which are valid until the next call. It
 // fails only by a fault of memory or of ours.
-func (r *reader) read(b *bundle) ([]byte, error) {
-	if r.of == b {
+func (r *reader) read(id bundleID) ([]byte, error) {
+	b := r.bundles.at(id)
+	if r.of == b.serial {
 		return r.raw, nil
 	}
-	r.of = nil
+	r.of = 0
 	if cap(r.raw) > workRoom {
 		r.raw = nil
 	}
@@ -198,7 +208,7 @@ func (r *reader) read(b *bundle) ([]byte, error) {
 	if len(r.raw) != int(b.size) {
 		return nil, fmt.Errorf("%w: %d bytes in place of %d", errBundle, len(r.raw), b.size)
 	}
-	r.of = b
+	r.of = b.serial
 	return r.raw, nil
 }
 

@@ -104,7 +104,7 @@ func newEngineIn(in surroundings, id component.ID, settings component.TelemetryS
 	}
 	e := &engine{
 		began: in.now(), id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
-		policy: p, learned: learned, matches: matches, store: store{buffer: b, headers: newHeaderTable(b)},
+		policy: p, learned: learned, matches: matches, store: newStore(b),
 		shards: make([]*shard, in.shardCount), surroundings: in,
 		dropsUntraced: config.Logs.WithoutTrace == "drop",
 	}

@@ -34,6 +34,7 @@ type splitter struct {
 	byTrace   map[pcommon.TraceID]int32 // index into fragments
 	fragments []*fragment
 	metadata  *clientMetadata // of the batch
+	texts     facts.Texts     // of this batch and earlier ones
 	reserved  int64           // bytes, in the account
 	inherits  bool            // takes what is there already, whether it fits or not
 	// For the scope at hand: its records, encoded; where each ends; each
@@ -51,7 +52,7 @@ type splitter struct {
 }
 
 var splitters = sync.Pool{New: func() any {
-	return &splitter{byTrace: make(map[pcommon.TraceID]int32)}
+	return &splitter{byTrace: make(map[pcommon.TraceID]int32), texts: make(facts.Texts)}
 }}
 
 // encodedRoom is how much memory for encoding is kept from one batch to the

@@ -121,6 +121,7 @@ func (h *harness) holdsNothing() {
 	h.t.Helper()
 	s := &h.traces.(pipeline).store
 	require.Zero(h.t, s.memory().Blocks(), "blocks that nobody has freed")
+	require.Zero(h.t, s.bundles.inUse(), "bundles that nobody has freed")
 	require.Zero(h.t, s.buffer.used.Load(), "bytes accounted for")
 	require.Empty(h.t, s.headers.byKey, "headers in use")
 }

@@ -33,18 +33,23 @@ func (h *holdings) addPiece(p piece) {
 func (h *holdings) size() int64 { return piecesSize(h.pieces) }
 
 // share is the part of their bundles' memory that is theirs.
-func (h *holdings) share() int64 {
+func (h *holdings) share(t *bundles) int64 {
 	var n int64
 	for i := range h.pieces {
-		n += h.pieces[i].share()
+		n += t.share(&h.pieces[i])
 	}
 	return n
+}
+
+func newStore(b *buffer) store {
+	return store{buffer: b, headers: newHeaderTable(b), bundles: newBundles()}
 }
 
 // store is where holdings lie. Any goroutine may use it.
 type store struct {
 	buffer       *buffer
 	headers      *headerTable
+	bundles      *bundles
 	dictionaries dictionaries
 }
 
@@ -60,6 +65,6 @@ func (s *store) free(h *holdings) {
 
 func (s *store) freePieces(pieces []piece) {
 	for i := range pieces {
-		s.unbind(pieces[i].bundle, pieces[i].n)
+		s.unbind(&pieces[i])
 	}
 }

@@ -183,6 +183,7 @@ func (e *engine) splitTraces(s *splitter, td ptrace.Traces) (reason string, err 
 		for _, ss := range rs.ScopeSpans().All() {
 			candidates.ForScope(ss)
 			r := facts.NewResource(service, ss.Scope().Name() == facts.BrokerScope, e.policy.UsesShapes)
+			r.Share(s.texts)
 			e.reporting.ask(&r)
 			for _, span := range ss.Spans().All() {
 				s.records = wire.AppendSpan(s.records, span)

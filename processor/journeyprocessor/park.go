@@ -20,7 +20,9 @@ type parker struct {
 	reader
 }
 
-func newParker(s *store) parker { return parker{binder: binder{store: s}} }
+func newParker(s *store) parker {
+	return parker{binder: binder{store: s}, reader: s.newReader()}
+}
 
 // parkGain is the least that is worth parking for, in bytes.
 const parkGain = 512
@@ -33,9 +35,8 @@ const (
 	unparked              // all that lie in bundles with other traces' records
 )
 
-// wants says whether a piece is to be parked.
-func (w which) wants(p *piece) bool {
-	b := p.bundle
+// wants says whether what lies in a bundle is to be parked.
+func (w which) wants(b *bundle) bool {
 	return !b.parked && (w == unparked || 2*b.live.Load() < int64(b.size))
 }
 
@@ -43,28 +44,28 @@ func (w which) wants(p *piece) bool {
 // the end: a bundle that others refer to as well is not smaller for it. What
 // cannot be read stays where it is, and is found damaged when it is to leave.
 func (k *parker) park(h *holdings, w which) (saved int64) {
-	chosen, rest := choose(h.pieces, w)
+	chosen, rest := k.bundles.choose(h.pieces, w)
 	if len(chosen) == 0 {
 		return 0
 	}
-	slices.SortStableFunc(chosen, func(a, b piece) int { return cmp.Compare(a.header().serial, b.header().serial) })
+	slices.SortStableFunc(chosen, func(a, b piece) int { return cmp.Compare(k.bundles.header(&a).serial, k.bundles.header(&b).serial) })
 	anew := make([]piece, 0, len(chosen))
 	for i := range chosen {
-		saved += chosen[i].pinned()
+		saved += k.bundles.pinned(&chosen[i])
 		records, err := k.records(&chosen[i])
 		if err != nil {
 			k.store.freePieces(anew)
 			k.discard()
 			return 0
 		}
-		anew = k.bind(anew, chosen[i].header(), records, chosen[i].count)
+		anew = k.bind(anew, k.bundles.header(&chosen[i]), records, chosen[i].count)
 		if k.isFull(parkedSize) {
 			k.seal(true)
 		}
 	}
 	k.seal(true)
 	for i := range anew {
-		saved -= anew[i].share()
+		saved -= k.bundles.share(&anew[i])
 	}
 	k.store.freePieces(chosen)
 	h.pieces = slices.Concat(rest, anew)
@@ -73,16 +74,16 @@ func (k *parker) park(h *holdings, w which) (saved int64) {
 
 // choose divides pieces into those that are to be parked, which may turn out
 // not to be worth it, and the rest.
-func choose(pieces []piece, w which) (chosen, rest []piece) {
+func (t *bundles) choose(pieces []piece, w which) (chosen, rest []piece) {
 	gain := int64(0)
 	for i := range pieces {
 		p := &pieces[i]
-		if !w.wants(p) {
+		if !w.wants(t.at(p.bundle)) {
 			rest = append(rest, *p)
 			continue
 		}
 		chosen = append(chosen, *p)
-		gain += p.pinned() - p.share()
+		gain += t.pinned(p) - t.share(p)
 	}
 	if w == stranded && gain < parkGain {
 		return nil, pieces
@@ -91,8 +92,8 @@ func choose(pieces []piece, w which) (chosen, rest []piece) {
 }
 
 // allParked says whether nothing lies in bundles with other traces' records.
-func (h *holdings) allParked() bool {
-	return !slices.ContainsFunc(h.pieces, func(p piece) bool { return !p.bundle.parked })
+func (h *holdings) allParked(t *bundles) bool {
+	return !slices.ContainsFunc(h.pieces, func(p piece) bool { return !t.at(p.bundle).parked })
 }
 
 const (

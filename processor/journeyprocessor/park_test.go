@@ -17,7 +17,8 @@ import (
 
 func newTestStore() *store {
 	b := &buffer{limit: 1 << 30, memory: arena.New(true)}
-	return &store{buffer: b, headers: newHeaderTable(b)}
+	s := newStore(b)
+	return &s
 }
 
 // bound is what one trace holds, and the records that it should.
@@ -67,7 +68,7 @@ func (h *holdings) read(t *testing.T, r *reader) []string {
 		for range p.count {
 			_, _, n := protowire.ConsumeField(records)
 			require.Positive(t, n)
-			all = append(all, string(p.header().resource)+string(records[:n]))
+			all = append(all, string(r.bundles.header(p).resource)+string(records[:n]))
 			records = records[n:]
 		}
 		require.Empty(t, records)
@@ -83,7 +84,7 @@ func TestRecordsAreReadAsTheyWere(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	s := newTestStore()
 	k := newParker(s)
-	c := courier{releaser: &releaser{store: s}}
+	c := courier{releaser: &releaser{store: s}, reader: s.newReader()}
 	dictionaries, parked := 0, 0
 	for range 100 {
 		var left []*bound
@@ -95,7 +96,7 @@ func TestRecordsAreReadAsTheyWere(t *testing.T) {
 			left = append(left, b)
 		}
 		for _, b := range left {
-			if k.park(&b.holdings, which(rnd.IntN(2))); b.allParked() {
+			if k.park(&b.holdings, which(rnd.IntN(2))); b.allParked(s.bundles) {
 				parked++
 			}
 			if b.count > 1 && rnd.IntN(2) == 0 {
@@ -108,7 +109,7 @@ func TestRecordsAreReadAsTheyWere(t *testing.T) {
 				continue
 			}
 			for i := range b.pieces {
-				if b.pieces[i].bundle.dictionary != nil {
+				if s.bundles.at(b.pieces[i].bundle).dictionary != nil {
 					dictionaries++
 				}
 			}
@@ -116,6 +117,7 @@ func TestRecordsAreReadAsTheyWere(t *testing.T) {
 			s.free(&b.holdings)
 		}
 		require.Zero(t, s.memory().Blocks())
+		require.Zero(t, s.bundles.inUse())
 		require.Empty(t, s.headers.byKey)
 	}
 	require.Positive(t, dictionaries)
@@ -128,6 +130,7 @@ func TestAJoinedBatchHasEveryRecordOnce(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 4))
 	s := newTestStore()
+	r := s.newReader() // one for all: ids of bundles come again
 	for range 50 {
 		var batch []*released
 		var want []string
@@ -135,7 +138,7 @@ func TestAJoinedBatchHasEveryRecordOnce(t *testing.T) {
 			batch = append(batch, &released{holdings: b.holdings})
 			want = append(want, b.records...)
 		}
-		request, err := new(reader).join(batch)
+		request, err := r.join(batch)
 		require.NoError(t, err)
 		groups, err := wire.Split(request, nil)
 		require.NoError(t, err)
@@ -152,6 +155,7 @@ func TestAJoinedBatchHasEveryRecordOnce(t *testing.T) {
 		}
 	}
 	require.Zero(t, s.memory().Blocks())
+	require.Zero(t, s.bundles.inUse())
 }
 
 // TestDamagedRecordsAreLostAndCountedAndTheOthersLeave: nothing but a fault of
@@ -170,7 +174,7 @@ func TestDamagedRecordsAreLostAndCountedAndTheOthersLeave(t *testing.T) {
 			w.seal(false)
 			e.store.headers.release(header)
 			if name == "damaged" {
-				v.pieces[0].bundle.block.Bytes()[0] ^= 0xff // the length
+				e.store.bundles.at(v.pieces[0].bundle).block.Bytes()[0] ^= 0xff // the length
 			}
 			e.telemetry.spans.received(t.Context(), 1, v.bytes)
 			e.telemetry.spans.pending.Add(1)

@@ -31,7 +31,7 @@ func newRecall(limit int64) recall {
 // did. What has no spans is remembered by nobody, and so never asked for.
 func (s *shard) hold(t *trace) bool {
 	r := &s.recall
-	t.held = t.weight()
+	t.held = s.engine.store.weight(t)
 	if t.facts.Spans == 0 || t.held > r.limit || overload(s.engine.store.buffer.level.Load()) > calm {
 		return false
 	}
@@ -94,7 +94,7 @@ func (s *shard) parkHeld(now instant) {
 // weigh brings the recall to what a held trace weighs now.
 func (s *shard) weigh(t *trace) {
 	s.recall.size -= t.held
-	t.held = t.weight()
+	t.held = s.engine.store.weight(t)
 	s.recall.size += t.held
 }
 

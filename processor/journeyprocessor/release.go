@@ -164,7 +164,7 @@ type courier struct {
 }
 
 func (r *releaser) run(ctx context.Context) {
-	c := courier{releaser: r, wait: r.newBackOff()}
+	c := courier{releaser: r, reader: r.store.newReader(), wait: r.newBackOff()}
 	for {
 		batch := r.take()
 		if batch == nil {
@@ -181,7 +181,7 @@ func (r *releaser) run(ctx context.Context) {
 func (c *courier) prepare(batch []*released) [][]*released {
 	sorted := [][]*released{batch}
 	if len(c.config.MetadataKeys) > 0 {
-		sorted = byMetadata(batch)
+		sorted = c.bundles.byMetadata(batch)
 	}
 	var parts [][]*released
 	for _, same := range sorted {
@@ -207,7 +207,7 @@ func (r *releaser) take() []*released {
 		}
 		r.waiting.Wait()
 	}
-	n := fitting(r.queue, r.config.MaxBatch, int64(r.config.MaxBatchBytes))
+	n := r.store.bundles.fitting(r.queue, r.config.MaxBatch, int64(r.config.MaxBatchBytes))
 	batch := make([]*released, n)
 	copy(batch, r.queue)
 	for _, v := range batch {
@@ -231,7 +231,7 @@ func (c *courier) offer(ctx context.Context, batch []*released, begun time.Time)
 	if len(batch) == 0 {
 		return
 	}
-	ctx = batch[0].metadata().context(ctx)
+	ctx = c.bundles.metadata(batch[0]).context(ctx)
 	for refusals := 1; ; refusals++ {
 		err := c.deliver(ctx, request, batch)
 		if err == nil {

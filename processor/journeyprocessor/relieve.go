@@ -30,7 +30,7 @@ func (s *shard) mayPark(t *trace, now instant) bool {
 func (s *shard) park(t *trace, now instant) int64 {
 	before := t.spans.size() + t.logs.size()
 	saved := s.parker.park(&t.spans, stranded) + s.parker.park(&t.logs, stranded)
-	if t.parkAt = 0; !t.spans.allParked() || !t.logs.allParked() {
+	if t.parkAt = 0; !t.spans.allParked(s.engine.store.bundles) || !t.logs.allParked(s.engine.store.bundles) {
 		t.parkAt = now.add(s.engine.config.Buffer.ParkAfter.d)
 	}
 	if saved > 0 {
@@ -103,7 +103,7 @@ func (s *shard) decideOldest(bytes int64, whole bool) (freed int64) {
 		}
 		next := t.newer
 		if !whole || policy.IsWhole(t.facts) {
-			freed += t.weight()
+			freed += s.engine.store.weight(t)
 			s.decide(t, policy.Early, earlyMemory)
 		}
 		t = next

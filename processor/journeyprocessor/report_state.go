@@ -38,11 +38,11 @@ func (s *shard) takeInventory() *inventory {
 		}
 		looked++
 		of := &c.nursery
-		if t.spans.allParked() && t.logs.allParked() {
+		if t.spans.allParked(s.engine.store.bundles) && t.logs.allParked(s.engine.store.bundles) {
 			of = &c.parked
 		}
 		of.Traces++
-		of.Bytes += t.weight()
+		of.Bytes += s.engine.store.weight(t)
 	}
 	if all := len(s.traces); looked < all {
 		scale := float64(all) / float64(looked)

@@ -34,7 +34,7 @@ type suspect struct {
 }
 
 func (s *suspects) start(ctx context.Context, r *releaser) {
-	s.releaser, s.stopping = r, make(chan struct{})
+	s.releaser, s.reader, s.stopping = r, r.store.newReader(), make(chan struct{})
 	s.wg.Go(func() { s.run(ctx) })
 }
 

@@ -118,6 +118,7 @@ type Resource struct {
 	shapes  bool
 	reports bool
 	mapped  uint64 // of all traces, as a share of the greatest number
+	texts   Texts  // nil: names stay as they came
 }
 
 // NewResource prepares for the spans of a service. Broker says that they are
@@ -135,7 +136,7 @@ func (f *Facts) Add(r *Resource, span ptrace.Span) {
 		Failed: span.Status().Code() == ptrace.StatusCodeError,
 	}
 	parent := NewSpanID(span.ParentSpanID())
-	f.addSpan(&seen, parent == 0)
+	f.addSpan(&seen, parent == 0, r.texts)
 	f.addService(r.service, seen.Start)
 	f.lineage.put(&node{id: seen.ID, call: newCallKey(r.key, span), service: r.key})
 	if parent != 0 {
@@ -161,25 +162,25 @@ func takenBy(r *Resource, span ptrace.Span) below {
 	return 0
 }
 
-func (f *Facts) addSpan(seen *Span, isRoot bool) {
+func (f *Facts) addSpan(seen *Span, isRoot bool, texts Texts) {
 	if f.Spans == 0 || seen.Start < f.Start {
 		f.Start = seen.Start
 	}
 	f.End = max(f.End, seen.End)
 	if f.Spans == 0 || seen.before(&f.first) {
-		f.first.keep(seen)
+		f.first.keep(seen, texts)
 	}
 	if isRoot && (!f.hasRoot || seen.before(&f.root)) {
-		f.root.keep(seen)
+		f.root.keep(seen, texts)
 		f.hasRoot = true
 	}
 	f.Spans++
 }
 
-// keep copies other, with bounded texts.
-func (s *Span) keep(other *Span) {
+// keep copies other, with bounded texts, of which the name is shared.
+func (s *Span) keep(other *Span, texts Texts) {
 	*s = *other
-	s.Service, s.Name = bounded(s.Service), bounded(s.Name)
+	s.Service, s.Name = bounded(s.Service), texts.shared(bounded(s.Name))
 }
 
 func (f *Facts) addShape(r *Resource, parent SpanID, span ptrace.Span) {
@@ -219,7 +220,7 @@ func (f *Facts) addFault(r *Resource, span ptrace.Span, seen *Span) {
 		return
 	}
 	kept := &Fault{Message: bounded(span.Status().Message())}
-	kept.keep(seen)
+	kept.keep(seen, nil)
 	*fault = kept
 }
 
@@ -289,9 +290,9 @@ func (f *Facts) Merge(other *Facts) {
 		return
 	}
 	spans := f.Spans + other.Spans
-	f.addSpan(&other.first, false)
+	f.addSpan(&other.first, false, nil)
 	if other.hasRoot {
-		f.addSpan(&other.root, true)
+		f.addSpan(&other.root, true, nil)
 	}
 	f.Spans, f.Start, f.End = spans, min(f.Start, other.Start), max(f.End, other.End)
 	f.Held.Merge(&other.Held)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -264,5 +265,26 @@ func BenchmarkLineage(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestNamesAreSharedAndBounded: equal names are one text, whichever batch they
+// came with, and a stranger's names do not pile up.
+func TestNamesAreSharedAndBounded(t *testing.T) {
+	texts := make(Texts)
+	one := func(service, operation string) *Facts {
+		f, r, span := new(Facts), NewResource(service, false, false), newSpan(1, 0)
+		span.SetName(operation)
+		r.Share(texts)
+		f.Add(&r, span)
+		return f
+	}
+	a, b := one(strings.Clone("gateway"), strings.Clone("GET /")), one(strings.Clone("gateway"), strings.Clone("GET /"))
+	require.Equal(t, "GET /", a.Root().Name)
+	require.Same(t, unsafe.StringData(a.Root().Name), unsafe.StringData(b.Root().Name))
+	require.Same(t, unsafe.StringData(a.Services[0].Name), unsafe.StringData(b.Services[0].Name))
+	for i := range 3 * maxTexts {
+		require.Equal(t, fmt.Sprint("operation ", i), one("gateway", fmt.Sprint("operation ", i)).Root().Name)
+		require.LessOrEqual(t, len(texts), maxTexts)
 	}
 }

@@ -67,7 +67,7 @@ func (f *Facts) reports() *reported {
 func (p *reported) addFailed(seen *Span) {
 	if p.lastFailed == nil || p.lastFailed.before(seen) {
 		p.lastFailed = &Span{}
-		p.lastFailed.keep(seen)
+		p.lastFailed.keep(seen, nil)
 	}
 }
 
