@@ -218,13 +218,12 @@ func (s *shard) closeTrace(t *trace) {
 // noFacts are those of a trace of which no span has come. They do not change.
 var noFacts = &facts.Facts{}
 
-// learn adds what a fragment knows. The first one's facts become the trace's.
+// learn adds what a fragment knows.
 func (t *trace) learn(f *fragment) {
 	if t.facts == noFacts {
-		t.facts, f.facts = f.facts, nil
-		return
+		t.facts = new(facts.Facts)
 	}
-	t.facts.Merge(f.facts)
+	t.facts.Merge(&f.facts.Facts)
 }
 
 // add adds a fragment to its trace, and to the account what it made the trace

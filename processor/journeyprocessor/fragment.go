@@ -14,7 +14,7 @@ import (
 // fragment is what one batch holds of one trace: spans or log records.
 type fragment struct {
 	id     pcommon.TraceID
-	facts  *facts.Facts // nil for log records, and once a trace has taken them
+	facts  *facts.Part // nil for log records
 	pieces []piece
 	count  int      // records
 	bytes  int64    // of records, as encoded
@@ -128,7 +128,7 @@ func (s *splitter) assign(id pcommon.TraceID) *fragment {
 // Fragments and their facts are used again: they are short-lived and many.
 var (
 	fragments = sync.Pool{New: func() any { return new(fragment) }}
-	factsPool = sync.Pool{New: func() any { return new(facts.Facts) }}
+	factParts = sync.Pool{New: func() any { return facts.NewPart() }}
 )
 
 func newFragment(id pcommon.TraceID) *fragment {
@@ -140,8 +140,8 @@ func newFragment(id pcommon.TraceID) *fragment {
 // recycle parts with a fragment whose content others have taken over.
 func (f *fragment) recycle() {
 	if f.facts != nil {
-		*f.facts = facts.Facts{}
-		factsPool.Put(f.facts)
+		f.facts.Reset()
+		factParts.Put(f.facts)
 	}
 	*f = fragment{}
 	fragments.Put(f)

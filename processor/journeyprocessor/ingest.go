@@ -189,7 +189,7 @@ func (e *engine) splitTraces(s *splitter, td ptrace.Traces) (reason string, err 
 				s.records = wire.AppendSpan(s.records, span)
 				f := s.assign(span.TraceID())
 				if f.facts == nil {
-					f.facts = factsPool.Get().(*facts.Facts)
+					f.facts = factParts.Get().(*facts.Part)
 				}
 				f.facts.Add(&r, span)
 				candidates.Held(span, &f.facts.Held)

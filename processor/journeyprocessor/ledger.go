@@ -110,7 +110,7 @@ func (p *ledgerPart) add(t *trace, d *policy.Decision, early string, now time.Ti
 	}
 	e := ledgerEntry{
 		id: t.id, at: now, decision: *d, early: early, held: t.facts.Held,
-		path:  shortPath(t.facts.Path()),
+		path:  shortPath(t.facts.Services),
 		spans: t.facts.Spans, bytes: t.spans.bytes, duration: t.facts.Duration(),
 	}
 	if root := t.facts.Root(); root != nil { // a copy: a pointer would hold all of the facts

@@ -3,6 +3,7 @@ package journeyprocessor
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -105,7 +106,7 @@ const everything = math.MaxInt64
 // well, unless it shows an error for which a rule now keeps the journey; or it
 // joins the rest if that is still held, and goes the way of it.
 func (s *shard) followDropped(f *fragment, logs bool) {
-	failed := !logs && s.engine.policy.ShowsFault(f.facts)
+	failed := !logs && s.engine.policy.ShowsFault(&f.facts.Facts)
 	t := s.recall.traces[f.id]
 	held := t != nil
 	switch {
@@ -130,6 +131,7 @@ func (s *shard) followDropped(f *fragment, logs bool) {
 
 // join adds a fragment to a trace that is held.
 func (s *shard) join(t *trace, f *fragment, logs bool) {
+	t.facts.Services = slices.Clone(t.facts.Services) // the ledger has shown them since the decision
 	s.add(t, f, logs, t.last)
 	s.weigh(t)
 	if logs {

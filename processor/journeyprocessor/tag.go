@@ -49,7 +49,7 @@ func newTag(t *trace, d *policy.Decision) *tag {
 	on := cmp.Or(t.facts.Root(), t.facts.First())
 	reached, missing := d.StepNames(t.facts)
 	return &tag{
-		span: on.ID, decision: *d, path: t.facts.Path(),
+		span: on.ID, decision: *d, path: t.facts.Services,
 		duration: time.Duration(t.facts.Duration()), spans: t.facts.Spans,
 		reached: reached, missing: missing,
 	}

@@ -100,12 +100,12 @@ type Calls struct {
 // another service below it. A key may come up several times.
 func (f *Facts) Calls(yield func(Calls) bool) {
 	l := &f.lineage
-	for _, c := range l.calls {
-		if c.total > 0 && !yield(Calls{c.key, int(c.total), int(c.answered)}) {
-			return
-		}
-	}
 	if l.ids.isLarge() {
+		for _, c := range *l.calls {
+			if c.total > 0 && !yield(Calls{c.key, int(c.total), int(c.answered)}) {
+				return
+			}
+		}
 		return
 	}
 	for i := range l.ids.nodes {

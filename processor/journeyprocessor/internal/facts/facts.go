@@ -10,7 +10,6 @@ package facts
 import (
 	"cmp"
 	"encoding/binary"
-	"slices"
 	"strings"
 	"unsafe"
 
@@ -93,15 +92,34 @@ type Facts struct {
 
 	HasRandomness, HasThreshold, hasRoot bool
 
-	root, first Span
+	first Span
+	root  *Span // nil if the first span is the root, as in most traces, or there is none
 
 	lineage  lineage
 	messages messages
 	shape    *shape    // nil if no rule asks for it
 	reported *reported // nil if no report asks for anything
+}
 
-	// firstService is where Services starts: most fragments have one.
-	firstService [1]Service
+// Part is the facts of what one batch holds of a trace, with room for as much as
+// most bring. Reset empties it for the next, once its trace has merged it.
+type Part struct {
+	Facts
+	nodes    [2]node
+	services [1]Service
+}
+
+// NewPart returns an empty part.
+func NewPart() *Part {
+	p := new(Part)
+	p.Reset()
+	return p
+}
+
+// Reset empties the part.
+func (p *Part) Reset() {
+	p.Facts = Facts{}
+	p.lineage.ids.nodes, p.Services = p.nodes[:0], p.services[:0]
 }
 
 // Service is one stop on the journey's path.
@@ -168,13 +186,24 @@ func (f *Facts) addSpan(seen *Span, isRoot bool, texts Texts) {
 	}
 	f.End = max(f.End, seen.End)
 	if f.Spans == 0 || seen.before(&f.first) {
+		if f.hasRoot && f.root == nil {
+			was := f.first
+			f.root = &was
+		}
 		f.first.keep(seen, texts)
 	}
-	if isRoot && (!f.hasRoot || seen.before(&f.root)) {
-		f.root.keep(seen, texts)
-		f.hasRoot = true
+	if isRoot && (!f.hasRoot || seen.before(f.Root())) {
+		f.setRoot(seen, texts)
 	}
 	f.Spans++
+}
+
+func (f *Facts) setRoot(root *Span, texts Texts) {
+	f.hasRoot = true
+	if f.root = nil; f.first != *root {
+		f.root = new(Span)
+		f.root.keep(root, texts)
+	}
 }
 
 // keep copies other, with bounded texts, of which the name is shared.
@@ -193,10 +222,13 @@ func (f *Facts) addShape(r *Resource, parent SpanID, span ptrace.Span) {
 // Root is the span without a parent; of several the one that started first.
 // Nil until one has been seen. It belongs to the facts.
 func (f *Facts) Root() *Span {
-	if !f.hasRoot {
+	switch {
+	case !f.hasRoot:
 		return nil
+	case f.root == nil:
+		return &f.first
 	}
-	return &f.root
+	return f.root
 }
 
 // First is the span that started first, nil until one has been seen. It
@@ -249,22 +281,10 @@ func (f *Facts) addService(name string, start uint64) {
 	f.settle(len(f.Services) - 1)
 }
 
-// Path is Services for somebody who keeps it longer than the facts. Neither may
-// be changed then.
-func (f *Facts) Path() []Service {
-	if cap(f.Services) <= len(f.firstService) {
-		return slices.Clone(f.Services)
-	}
-	return f.Services
-}
-
 // growServices makes room for one more: a path has one stop or several.
 func (f *Facts) growServices() {
-	switch n := len(f.Services); {
-	case n == 0 && f.Services == nil:
-		f.Services = f.firstService[:0]
-	case n == cap(f.Services):
-		f.Services = append(make([]Service, 0, max(4, 2*n)), f.Services...)
+	if n := len(f.Services); n == cap(f.Services) {
+		f.Services = append(make([]Service, 0, max(1, min(4*n, 2*n+2))), f.Services...)
 	}
 }
 
@@ -291,8 +311,8 @@ func (f *Facts) Merge(other *Facts) {
 	}
 	spans := f.Spans + other.Spans
 	f.addSpan(&other.first, false, nil)
-	if other.hasRoot {
-		f.addSpan(&other.root, true, nil)
+	if root := other.Root(); root != nil {
+		f.addSpan(root, true, nil)
 	}
 	f.Spans, f.Start, f.End = spans, min(f.Start, other.Start), max(f.End, other.End)
 	f.Held.Merge(&other.Held)
@@ -355,9 +375,9 @@ func (f *Facts) Duration() uint64 {
 
 // Size estimates the bytes of memory the facts take.
 func (f *Facts) Size() int64 {
-	n := int64(unsafe.Sizeof(*f)) + int64(len(f.first.Name))
-	if cap(f.Services) > len(f.firstService) {
-		n += int64(cap(f.Services)) * int64(unsafe.Sizeof(Service{}))
+	n := int64(unsafe.Sizeof(*f)) + int64(len(f.first.Name)) + int64(cap(f.Services))*int64(unsafe.Sizeof(Service{}))
+	if f.root != nil {
+		n += int64(unsafe.Sizeof(Span{})) + int64(len(f.root.Name))
 	}
 	for _, fault := range []*Fault{f.Error, f.Unroutable} {
 		if fault != nil {

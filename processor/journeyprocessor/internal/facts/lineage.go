@@ -15,9 +15,9 @@ const MaxIDs = 1 << 16
 // knowledge about one id, which makes it independent of the order of arrival.
 type lineage struct {
 	ids     idSet
-	calls   callCounts
-	missing int32 // ids that were named as a parent and not seen
-	lost    bool  // there were more than MaxIDs
+	calls   *callCounts // of a large trace; of others they are counted when somebody asks
+	missing int32       // ids that were named as a parent and not seen
+	lost    bool        // there were more than MaxIDs
 }
 
 // put adds what n says about its span id.
@@ -41,8 +41,7 @@ func (l *lineage) put(n *node) {
 	}
 }
 
-// insert adds the node of an id that is new. The calls of few ids are counted
-// when somebody asks, those of many as they come.
+// insert adds the node of an id that is new.
 func (l *lineage) insert(n *node) {
 	if l.ids.len() == MaxIDs {
 		*l = lineage{lost: true}
@@ -58,6 +57,7 @@ func (l *lineage) insert(n *node) {
 	case wasLarge:
 		l.calls.add(n, 1)
 	default:
+		l.calls = new(callCounts)
 		for i := range l.ids.nodes {
 			l.calls.add(&l.ids.nodes[i], 1)
 		}
@@ -82,7 +82,13 @@ func (l *lineage) service(id SpanID) serviceKey {
 	return 0
 }
 
-func (l *lineage) size() int64 { return l.ids.size() + int64(16*cap(l.calls)) }
+func (l *lineage) size() int64 {
+	n := l.ids.size()
+	if l.calls != nil {
+		n += int64(16 * cap(*l.calls))
+	}
+	return n
+}
 
 // node is what is known about one span id.
 type node struct {
@@ -156,9 +162,6 @@ func lesser[T ~uint32 | ~uint64](a, b T) T {
 type idSet struct {
 	nodes []node // the list, or all slots of the table
 	used  int    // slots in use; 0 for the list
-	// room is where a list starts, so that a fragment of one span and its
-	// parent takes no memory of its own.
-	room [2]node
 }
 
 // fewIDs is how far a list is used. BenchmarkLineage: at 32 spans a list costs
@@ -208,8 +211,6 @@ func (s *idSet) insert(n node) {
 		s.rehash(2 * len(s.nodes))
 	case !s.isLarge() && len(s.nodes) == fewIDs:
 		s.rehash(2 * fewIDs)
-	case s.nodes == nil:
-		s.nodes = s.room[:0]
 	case !s.isLarge() && len(s.nodes) == cap(s.nodes):
 		s.nodes = append(make([]node, 0, listRoom(len(s.nodes))), s.nodes...)
 	}
@@ -245,8 +246,5 @@ func (s *idSet) rehash(slots int) {
 
 // size is the memory beyond the set itself.
 func (s *idSet) size() int64 {
-	if cap(s.nodes) <= len(s.room) {
-		return 0
-	}
 	return int64(cap(s.nodes)) * int64(unsafe.Sizeof(node{}))
 }

@@ -291,7 +291,7 @@ func TestEverythingAStrangerMakesLongIsBounded(t *testing.T) {
 	}
 	require.Len(t, f.Services, maxServices)
 	require.Len(t, f.messages, maxMessages)
-	require.LessOrEqual(t, len(f.lineage.calls), maxCalls)
+	require.LessOrEqual(t, len(*f.lineage.calls), maxCalls)
 	require.LessOrEqual(t, len(f.shape.operations), maxOperations)
 	require.Less(t, f.Size(), int64(2<<20))
 }
