@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
+	"go.uber.org/zap"
 )
 
 // intake owns the deliveries of one subscription from their arrival until they are settled, and
@@ -59,6 +60,7 @@ type pipeline struct {
 	builder   *spanBuilder
 	next      consumer.Traces
 	obs       *receiverhelper.ObsReport
+	logger    *zap.Logger
 	telemetry *telemetry
 	retry     BackoffConfig
 	maxHold   time.Duration
@@ -194,7 +196,7 @@ func (in *intake) offer(ctx context.Context, events []event, builder *spanBuilde
 // finalAnswer is nil if there is none yet, and if there was no error.
 func finalAnswer(err error) error {
 	if consumererror.IsPermanent(err) {
-		return errRefused
+		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return nil
 }

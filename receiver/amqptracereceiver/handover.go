@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"go.uber.org/zap"
 )
 
 // handOver offers the events of all unsettled deliveries, in as many calls at once as the setting allows
@@ -27,7 +29,9 @@ func (in *intake) handOver(ctx context.Context) (end error) {
 	for i, err := range answers {
 		switch {
 		case errors.Is(err, errRefused):
-			in.shared.telemetry.rejected += int64(in.shared.builder.count(shares[i]))
+			spans := in.shared.builder.count(shares[i])
+			in.shared.telemetry.rejected += int64(spans)
+			in.shared.logger.Warn("spans are lost", zap.Error(err), zap.Int("spans", spans))
 		case err != nil:
 			end = err
 		default:

@@ -55,6 +55,7 @@ func newTracesReceiver(set receiver.Settings, cfg *Config, next consumer.Traces)
 	dec := newDecoder(cfg)
 	r := &tracesReceiver{cfg: cfg, logger: set.Logger, open: (&net.Dialer{}).DialContext}
 	r.pipeline = &pipeline{
+		logger:    set.Logger,
 		source:    newSource(cfg, dec),
 		headers:   newHeaderReader(max(cfg.Limits.MaxHeaderValue, maxBaggageText)),
 		decoder:   dec,

@@ -259,6 +259,10 @@ func TestPermanentRefusalIsCountedAndOver(t *testing.T) {
 	spans.setRefuse(nil)
 	seen(t, spans, app, queue)
 	assert.Zero(t, r.metric("retries"))
+	lost := r.logs.FilterMessage("spans are lost").All()
+	require.Len(t, lost, 1)
+	assert.EqualValues(t, 1, lost[0].ContextMap()["spans"])
+	assert.ErrorContains(t, lost[0].Context[0].Interface.(error), "never", "why")
 }
 
 // The law: every publish and every delivery gives exactly one span.
