@@ -10,11 +10,11 @@ import (
 // collector would follow each of them in every cycle.
 type bundleID uint32
 
-// chunkOfBundles is how many bundles lie together. A chunk goes when all of them have.
-const chunkOfBundles = 128
+// bundlesPerChunk is how many bundles lie together. A chunk goes when all of them have.
+const bundlesPerChunk = 128
 
 type bundleChunk struct {
-	slots [chunkOfBundles]bundle
+	slots [bundlesPerChunk]bundle
 	free  []uint8 // slots that are not in use; guarded by bundles.mu
 	room  int     // its place in bundles.withRoom; -1: it is full
 }
@@ -40,7 +40,7 @@ func newBundles() *bundles {
 
 // at returns a bundle that somebody has a use of.
 func (t *bundles) at(id bundleID) *bundle {
-	return &(*t.chunks.Load())[id/chunkOfBundles].slots[id%chunkOfBundles]
+	return &(*t.chunks.Load())[id/bundlesPerChunk].slots[id%bundlesPerChunk]
 }
 
 // add makes an empty bundle. It is the caller's until a piece refers to it.
@@ -60,14 +60,14 @@ func (t *bundles) add() (bundleID, *bundle) {
 	t.made++
 	b.serial = t.made
 	b.headers = b.one[:0]
-	return bundleID(number)*chunkOfBundles + bundleID(slot), b
+	return bundleID(number)*bundlesPerChunk + bundleID(slot), b
 }
 
 // addChunk adds a chunk of which nothing is in use.
 func (t *bundles) addChunk() {
-	chunk := &bundleChunk{free: make([]uint8, chunkOfBundles), room: len(t.withRoom)}
+	chunk := &bundleChunk{free: make([]uint8, bundlesPerChunk), room: len(t.withRoom)}
 	for i := range chunk.free {
-		chunk.free[i] = uint8(chunkOfBundles - 1 - i)
+		chunk.free[i] = uint8(bundlesPerChunk - 1 - i)
 	}
 	chunks := *t.chunks.Load()
 	number := uint32(len(chunks))
@@ -85,15 +85,15 @@ func (t *bundles) addChunk() {
 func (t *bundles) remove(id bundleID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	number := uint32(id / chunkOfBundles)
+	number := uint32(id / bundlesPerChunk)
 	chunk := (*t.chunks.Load())[number]
-	chunk.slots[id%chunkOfBundles] = bundle{}
-	chunk.free = append(chunk.free, uint8(id%chunkOfBundles))
+	chunk.slots[id%bundlesPerChunk] = bundle{}
+	chunk.free = append(chunk.free, uint8(id%bundlesPerChunk))
 	if chunk.room < 0 {
 		chunk.room = len(t.withRoom)
 		t.withRoom = append(t.withRoom, number)
 	}
-	if len(chunk.free) == chunkOfBundles && len(t.withRoom) > 1 {
+	if len(chunk.free) == bundlesPerChunk && len(t.withRoom) > 1 {
 		t.removeChunk(number, chunk)
 	}
 }

@@ -16,7 +16,7 @@ func (t *bundles) inUse() (n int) {
 	defer t.mu.Unlock()
 	for _, chunk := range *t.chunks.Load() {
 		if chunk != nil {
-			n += chunkOfBundles - len(chunk.free)
+			n += bundlesPerChunk - len(chunk.free)
 		}
 	}
 	return n
