@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processortest"
@@ -36,6 +37,26 @@ func BenchmarkProcessor(b *testing.B) {
 	b.Run("tail_sampling", func(b *testing.B) {
 		consume(b, batches, tailsamplingprocessor.NewFactory(), "configs/tail_sampling.yaml")
 	})
+}
+
+// BenchmarkCores asks how many more spans two cores take than one, with nobody
+// else to share them with: run it with -cpu 1,2.
+func BenchmarkCores(b *testing.B) {
+	batches := decoded(b)
+	p, stop := start(b, journeyprocessor.NewFactory(), "configs/journey.yaml", consumertest.NewNop())
+	var n atomic.Int64
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := int(n.Add(1) - 1)
+			if err := p.ConsumeTraces(b.Context(), again(batches[i%len(batches)], i/len(batches))); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(512*float64(b.N)/b.Elapsed().Seconds(), "spans/s")
+	b.StopTimer()
+	stop()
 }
 
 // decoded is the load's full batches.
