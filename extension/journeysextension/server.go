@@ -217,13 +217,12 @@ func (x *journeysExtension) answerTrace(r *http.Request) (*snapshot, error) {
 	if err != nil || len(id) != len(pcommon.TraceID{}) {
 		return nil, requestError(fmt.Sprintf("a trace id has 32 hexadecimal digits, got %.100q", text))
 	}
-	processor, d, ok := x.attached.lookUp(pcommon.TraceID(id))
-	if !ok {
-		return nil, fmt.Errorf(
-			"trace %x: %w: it was not seen, waits for its decision, or its decision is forgotten", id, errUnknown)
+	answer, err := x.attached.lookUp(r.Context(), x.config, pcommon.TraceID(id), time.Now())
+	if err != nil {
+		return nil, err
 	}
 	one := &snapshot{}
-	one.fill(x.config.lookup(processor, &d))
+	one.fill(answer)
 	return one, nil
 }
 
@@ -235,6 +234,8 @@ func (x *journeysExtension) refuse(w http.ResponseWriter, err error) {
 		writeError(w, http.StatusBadRequest, err.Error())
 	case errors.Is(err, errUnknown):
 		writeError(w, http.StatusNotFound, err.Error())
+	case errors.Is(err, errBusy):
+		writeError(w, http.StatusServiceUnavailable, err.Error())
 	default:
 		x.settings.Logger.Error("Could not answer", zap.Error(err))
 		writeError(w, http.StatusInternalServerError, "this should not happen; the collector's log says more")

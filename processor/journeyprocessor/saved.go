@@ -241,6 +241,7 @@ func (e *engine) bequeathAll(ctx context.Context) *handover {
 		return h
 	}
 	e.logger.Error("Could not save what waits; deciding it now", zap.Error(err))
+	e.reporting.detach() // nobody may ask the shards any more
 	for i := range e.shards {
 		e.shards[i] = newShard(e, i)
 	}

@@ -62,7 +62,7 @@ func TestNamesOfTenKilobytesAreShownHarmlessly(t *testing.T) {
 	monster := markup + backwards + emoji + strings.Repeat("A\u0301\u0302", 2000) + strings.Repeat("W", 6000)
 	for path, body := range map[string]map[string]any{
 		"/overview": s.api("overview"), "/journeys": s.api("journeys"), "/journey": s.api("journey?name=checkout"), "/live": s.api("live"),
-		keptID.String(): s.api("traces/" + keptID.String()),
+		keptID.String(): s.api("traces/" + keptID.String()), waitingID.String(): s.api("traces/" + waitingID.String()),
 	} {
 		s.front.answer(path, renamed(body, monster))
 	}

@@ -89,6 +89,7 @@ func views(n *names) map[string]string {
 	return map[string]string{
 		"overview": "#/journeys", "journey": journeyLink(n.journey), "live": "#/live",
 		"kept": "#/trace?id=" + keptID.String(), "dropped": "#/trace?id=" + droppedID.String(),
+		"waiting": "#/trace?id=" + waitingID.String(),
 	}
 }
 

@@ -181,6 +181,19 @@ type processor struct {
 	state     journey.State
 	decisions map[pcommon.TraceID]journey.Decision
 	shadow    *journey.Shadow // nil: none is set
+	standings map[pcommon.TraceID]journey.Standing
+}
+
+// Standing implements journey.Asked.
+func (p *processor) Standing(_ context.Context, id pcommon.TraceID) (journey.Standing, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.standings[id], nil
+}
+
+// Memory implements journey.Asked.
+func (p *processor) Memory() journey.Memory {
+	return journey.Memory{Ledger: 10_000, Kept: 250_000, Dropped: 2_000_000}
 }
 
 func (p *processor) Ledger() journey.Ledger { return p }
