@@ -187,7 +187,10 @@ func TestEveryFigureOfTheAPIIsTheTruthOfTheShop(t *testing.T) {
 		require.Equal(t, overview.Journeys, longer.Journeys, window)
 		require.Equal(t, overview.Spans, longer.Spans, window)
 	}
-	t.Run("money", func(t *testing.T) { p.requireMoney(t, all, journeys, began) })
+	t.Run("money", func(t *testing.T) {
+		p.requireMoney(t, all, journeys, began)
+		p.requireShownMoney(t)
+	})
 }
 
 // tally is the truth about the journeys of one name.

@@ -44,9 +44,9 @@ func TestHostileNamesAreShownHarmlessly(t *testing.T) {
 		v := s.open(look, "#/journeys")
 		require.Contains(t, v.text("#journeys-table"), "<script>", "the name is shown as it is")
 		for view, hash := range views(&names{journey: name}) {
-			v.goTo(hash)
+			v.GoTo(hash)
 			v.harmless(view)
-			v.requireFits(view)
+			v.RequireFits(view)
 			if view == "journey" || look == phone {
 				v.ShotWhole(fmt.Sprintf("hostile-%s-%d", view, look.Width))
 			}
@@ -73,10 +73,10 @@ func TestNamesOfTenKilobytesAreShownHarmlessly(t *testing.T) {
 			if view == "dropped" {
 				continue
 			}
-			v.goTo(hash)
-			v.redrawn()
+			v.GoTo(hash)
+			v.Redrawn()
 			v.harmless(view)
-			v.requireFits(view)
+			v.RequireFits(view)
 			require.Less(t, v.number("document.querySelector('main').innerText.length"), 40_000, "long names are cut")
 			if look == desk {
 				v.ShotWhole("monster-" + view)

@@ -24,8 +24,8 @@ func Samples() map[string]any {
 		"trace_waiting":   WaitingTrace(),
 		"trace_forgotten": ForgottenTrace(),
 
-		"live":           Live(),
-		"error":          api.Error{Status: 404, Message: "trace 00000000000000000000000000000001: nothing is known of it: this collector has not seen it, or has decided about it so long ago that it is forgotten; journey knows the latest 10000 decisions in detail, and of the latest 250000 kept and 2000000 dropped traces that they were"},
+		"live":  Live(),
+		"error": api.Error{Status: 404, Message: "trace 00000000000000000000000000000001: nothing is known of it: this collector has not seen it, or has decided about it so long ago that it is forgotten; journey knows the latest 10000 decisions in detail, and of the latest 250000 kept and 2000000 dropped traces that they were"},
 	}
 }
 
