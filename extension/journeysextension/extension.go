@@ -43,6 +43,7 @@ type journeysExtension struct {
 	wg       sync.WaitGroup
 	once     sync.Once
 	isReload func() bool
+	now      func() time.Time
 }
 
 var (
@@ -51,14 +52,14 @@ var (
 	_ componentstatus.Watcher = (*journeysExtension)(nil)
 )
 
-func newExtension(settings extension.Settings, config *Config) (*journeysExtension, error) {
+func newExtension(settings extension.Settings, config *Config, now func() time.Time) (*journeysExtension, error) {
 	telemetry, err := metadata.NewTelemetryBuilder(ownmetrics.Of(settings.TelemetrySettings, component.KindExtension, settings.ID))
 	if err != nil {
 		return nil, err
 	}
 	x := &journeysExtension{
-		id: settings.ID, isReload: reload.IsUnderWay, config: config, settings: settings.TelemetrySettings, telemetry: telemetry,
-		history:  newHistory(config.Limits.forProcessors(), int64(config.Limits.MemoryMiB)<<20, time.Now()),
+		id: settings.ID, isReload: reload.IsUnderWay, now: now, config: config, settings: settings.TelemetrySettings, telemetry: telemetry,
+		history:  newHistory(config.Limits.forProcessors(), int64(config.Limits.MemoryMiB)<<20, now()),
 		reports:  make(chan *journey.Aggregate, queuedReports),
 		stopping: make(chan struct{}),
 	}
@@ -87,7 +88,7 @@ func (x *journeysExtension) observe() error {
 // to serve and to add reports.
 func (x *journeysExtension) Start(ctx context.Context, host component.Host) error {
 	if left := histories.Take(x.id); left != nil {
-		x.history.inherit(left, time.Now())
+		x.history.inherit(left, x.now())
 	}
 	handler, err := x.newHandler()
 	if err != nil {
@@ -136,7 +137,7 @@ func (x *journeysExtension) addReports() {
 	for {
 		select {
 		case report := <-x.reports:
-			x.addReport(report, time.Now())
+			x.addReport(report, x.now())
 		case <-x.stopping:
 			return
 		}

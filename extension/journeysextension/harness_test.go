@@ -38,7 +38,7 @@ func newHarness(t testing.TB, change func(*Config)) *harness {
 	settings := extensiontest.NewNopSettings(metadata.Type)
 	settings.TelemetrySettings = h.telemetry.NewTelemetrySettings()
 	var err error
-	h.journeysExtension, err = newExtension(settings, config)
+	h.journeysExtension, err = newExtension(settings, config, time.Now)
 	require.NoError(t, err)
 	h.handler, err = h.newHandler()
 	require.NoError(t, err)

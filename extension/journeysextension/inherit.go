@@ -21,7 +21,7 @@ func (x *journeysExtension) leave() {
 	for {
 		select {
 		case report := <-x.reports:
-			x.addReport(report, time.Now())
+			x.addReport(report, x.now())
 			continue
 		default:
 		}

@@ -124,7 +124,7 @@ func TestATraceThatWaitsSaysWhatForUntilItIsDecided(t *testing.T) {
 	}
 	for what, words := range map[string]string{
 		"root": "the root span", "parent": "2 spans that stock has named as parents", "step": "the step reserved",
-		"delivery": "a message in the queue stock-queue, to be delivered", "answer": "the spans of whom stock has called or sent messages to, 3 times",
+		"delivery": "a message in the queue stock-queue, to be delivered", "answer": "answers to 3 calls or messages of stock",
 	} {
 		require.Contains(t, v.text("#waits [data-what="+what+"]"), words)
 	}

@@ -93,7 +93,7 @@ function lack(w) {
     case 'parent': return w.count === 1 ? ['a span that ', who, ' has named as its parent'] : [n, ' spans that ', who, ' has named as parents'];
     case 'step': return ['the step ', who];
     case 'delivery': return w.count === 1 ? ['a message in the queue ', who, ', to be delivered'] : [n, ' messages in the queue ', who, ', to be delivered'];
-    case 'answer': return w.count === 1 ? ['the spans of whom ', who, ' has called or sent a message to'] : ['the spans of whom ', who, ' has called or sent messages to, ', n, ' times'];
+    case 'answer': return w.count === 1 ? ['an answer to a call or a message of ', who] : ['answers to ', n, ' calls or messages of ', who];
     case 'quiet': return 'quiet: nothing is known to be missing, and nothing more may come for a while';
     case 'spans': return 'its spans: only log records have come';
     default: return f.visible(w.what, 40);
