@@ -53,5 +53,5 @@ func views(n *names) map[string]string {
 }
 
 func journeyLink(name string) string {
-	return "#/journey?name=" + strings.NewReplacer("%", "%25", "&", "%26", "+", "%2B", "#", "%23", " ", "+", `"`, "%22", "<", "%3C", ">", "%3E").Replace(name)
+	return "#/journey?name=" + strings.NewReplacer("%", "%25", "&", "%26", "+", "%2B", "#", "%23", " ", "+", `"`, "%22", "<", "%3C", ">", "%3E", "…", "%E2%80%A6").Replace(name)
 }

@@ -168,7 +168,7 @@ func (n *names) standings(summary journey.Summary) map[pcommon.TraceID]journey.S
 // through 200 services with names of 200 characters among them.
 func crowd(a *journey.Aggregate) {
 	for i := range 499 {
-		t := a.Tally(long("team %02d POST /api/things/%03d ", i%13, i)[:24+i%176])
+		t := a.Tally(long("team %02d POST /api/things/%03d ", i%13, i)[:24+i%177])
 		t.Counts = journey.Counts{OK: int64(5000 / (i + 1)), Errors: int64(i % 4), Kept: int64(i % 7), Volume: journey.Volume{SpansReceived: int64(90_000 / (i + 1)), SpansStored: int64(9000 / (i + 1))}}
 		spread(&t.Durations, time.Duration(i+1)*time.Millisecond, 10)
 	}
