@@ -1,6 +1,7 @@
 package reload
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,16 +31,17 @@ func TestWhatIsLeftIsTakenOnce(t *testing.T) {
 func TestWhatNobodyTakesIsLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var e Estates[int]
-		first, second, unclaimed := 1, 2, 0
-		e.Leave(id, &first, func() { unclaimed++ })
+		first, second := 1, 2
+		var unclaimed atomic.Int32
+		e.Leave(id, &first, func() { unclaimed.Add(1) })
 		time.Sleep(ClaimTime / 2)
-		e.Leave(id, &second, func() { unclaimed += 10 })
+		e.Leave(id, &second, func() { unclaimed.Add(10) })
 		time.Sleep(ClaimTime / 2)
 		synctest.Wait()
-		require.Zero(t, unclaimed, "the first is not there any more, the second still is")
+		require.Zero(t, unclaimed.Load(), "the first is not there any more, the second still is")
 		time.Sleep(ClaimTime)
 		synctest.Wait()
-		require.Equal(t, 10, unclaimed)
+		require.Equal(t, int32(10), unclaimed.Load())
 		require.Nil(t, e.Take(id))
 	})
 }

@@ -76,7 +76,7 @@ func (s *shard) waiting(t *trace) *journey.Waiting {
 		Complete: known.Whole, Spans: f.Spans, Bytes: t.spans.bytes,
 		Duration: time.Duration(f.Duration()), //nolint:gosec // not 292 years
 	}
-	for _, service := range shortPath(f.Path()) {
+	for _, service := range shortPath(f.Services) {
 		w.Path = append(w.Path, service.Name)
 	}
 	if root := f.Root(); root != nil {
