@@ -101,7 +101,7 @@ func serve(t *testing.T, text string, extensions host) (*journeysExtension, stri
 	config.NetAddr.Endpoint = l.Addr().String()
 	require.NoError(t, l.Close())
 	settings := extensiontest.NewNopSettings(metadata.Type)
-	x, err := newExtension(settings, config)
+	x, err := newExtension(settings, config, time.Now)
 	require.NoError(t, err)
 	require.NoError(t, x.Start(t.Context(), extensions))
 	t.Cleanup(func() { require.NoError(t, x.Shutdown(context.Background())) })
@@ -130,7 +130,7 @@ func TestItServesFromStartToShutdown(t *testing.T) {
 	require.True(t, x.Report(simple("one", 1)))
 	require.Eventually(t, func() bool { _, names := x.history.size(); return names == 1 }, 10*time.Second, time.Millisecond)
 
-	second, err := newExtension(extensiontest.NewNopSettings(metadata.Type), x.config)
+	second, err := newExtension(extensiontest.NewNopSettings(metadata.Type), x.config, time.Now)
 	require.NoError(t, err)
 	require.ErrorContains(t, second.Start(t.Context(), host{}), "address already in use")
 	require.NoError(t, second.Shutdown(t.Context()), "after a start that failed")

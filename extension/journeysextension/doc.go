@@ -7,6 +7,7 @@
 //	history.go    and is added to what is known, by the one goroutine that does
 //	  window.go     of the last 5 minutes, hour and day
 //	  book.go       and, of each journey, its trend and its latest traces
+//	  inherit.go    over a reload it goes to the next extension
 //	view.go       what is known of a window, for answers
 //	  answer.go     about all journeys
 //	  answer_journey.go  about one

@@ -17,6 +17,7 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/extension/journeysextension/internal/metadata"
 	"github.com/otelcol-journey/otelcol-journey/internal/journey"
 	"github.com/otelcol-journey/otelcol-journey/internal/ownmetrics"
+	"github.com/otelcol-journey/otelcol-journey/internal/reload"
 )
 
 // queuedReports is how many reports may wait to be added: those of a second
@@ -25,6 +26,7 @@ const queuedReports = 64
 
 // journeysExtension shows what processors report.
 type journeysExtension struct {
+	id        component.ID
 	config    *Config
 	settings  component.TelemetrySettings
 	telemetry *metadata.TelemetryBuilder
@@ -40,6 +42,8 @@ type journeysExtension struct {
 	stopping chan struct{}
 	wg       sync.WaitGroup
 	once     sync.Once
+	isReload func() bool
+	now      func() time.Time
 }
 
 var (
@@ -48,14 +52,14 @@ var (
 	_ componentstatus.Watcher = (*journeysExtension)(nil)
 )
 
-func newExtension(settings extension.Settings, config *Config) (*journeysExtension, error) {
+func newExtension(settings extension.Settings, config *Config, now func() time.Time) (*journeysExtension, error) {
 	telemetry, err := metadata.NewTelemetryBuilder(ownmetrics.Of(settings.TelemetrySettings, component.KindExtension, settings.ID))
 	if err != nil {
 		return nil, err
 	}
 	x := &journeysExtension{
-		config: config, settings: settings.TelemetrySettings, telemetry: telemetry,
-		history:  newHistory(config.Limits.forProcessors(), int64(config.Limits.MemoryMiB)<<20, time.Now()),
+		id: settings.ID, isReload: reload.IsUnderWay, now: now, config: config, settings: settings.TelemetrySettings, telemetry: telemetry,
+		history:  newHistory(config.Limits.forProcessors(), int64(config.Limits.MemoryMiB)<<20, now()),
 		reports:  make(chan *journey.Aggregate, queuedReports),
 		stopping: make(chan struct{}),
 	}
@@ -80,8 +84,12 @@ func (x *journeysExtension) observe() error {
 	)
 }
 
-// Start begins to serve, and to add reports.
+// Start takes over what the extension of this id before it has left, and begins
+// to serve and to add reports.
 func (x *journeysExtension) Start(ctx context.Context, host component.Host) error {
+	if left := histories.Take(x.id); left != nil {
+		x.history.inherit(left, x.now())
+	}
 	handler, err := x.newHandler()
 	if err != nil {
 		return err
@@ -106,7 +114,8 @@ func (x *journeysExtension) Start(ctx context.Context, host component.Host) erro
 }
 
 // Shutdown ends what is being answered when ctx ends, and waits for its
-// goroutines. Safe before Start and twice.
+// goroutines; over a reload, history is left to the next extension of this id.
+// Safe before Start and twice.
 func (x *journeysExtension) Shutdown(ctx context.Context) error {
 	var err error
 	x.once.Do(func() {
@@ -117,6 +126,7 @@ func (x *journeysExtension) Shutdown(ctx context.Context) error {
 			}
 		}
 		x.wg.Wait()
+		x.leave()
 		x.telemetry.Shutdown()
 	})
 	return err
@@ -127,7 +137,7 @@ func (x *journeysExtension) addReports() {
 	for {
 		select {
 		case report := <-x.reports:
-			x.addReport(report, time.Now())
+			x.addReport(report, x.now())
 		case <-x.stopping:
 			return
 		}

@@ -1,6 +1,7 @@
 package journeysextension
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -37,7 +38,7 @@ func newHarness(t testing.TB, change func(*Config)) *harness {
 	settings := extensiontest.NewNopSettings(metadata.Type)
 	settings.TelemetrySettings = h.telemetry.NewTelemetrySettings()
 	var err error
-	h.journeysExtension, err = newExtension(settings, config)
+	h.journeysExtension, err = newExtension(settings, config, time.Now)
 	require.NoError(t, err)
 	h.handler, err = h.newHandler()
 	require.NoError(t, err)
@@ -104,7 +105,20 @@ type oracle struct {
 	decisions map[pcommon.TraceID]journey.Decision
 	state     journey.State
 	shadow    *journey.Shadow
+	standings map[pcommon.TraceID]journey.Standing
+	busy      bool // does not answer in time
 }
+
+// Standing waits for the asker's patience to end while it is busy.
+func (o *oracle) Standing(ctx context.Context, id pcommon.TraceID) (journey.Standing, error) {
+	if o.busy {
+		<-ctx.Done()
+		return journey.Standing{}, ctx.Err()
+	}
+	return o.standings[id], nil
+}
+
+func (o *oracle) Memory() journey.Memory { return journey.Memory{Ledger: 10, Kept: 20, Dropped: 30} }
 
 func (o *oracle) Shadow() (journey.Shadow, bool) {
 	if o.shadow == nil {
@@ -123,7 +137,25 @@ func (o *oracle) Lookup(id pcommon.TraceID) (journey.Decision, bool) {
 
 func traceID(n byte) pcommon.TraceID { return pcommon.TraceID{0: 0xab, 15: n} }
 
-// newOracle knows a kept trace and a dropped one.
+// newStandings has a trace that waits and one that was kept long ago.
+func newStandings(name string) map[pcommon.TraceID]journey.Standing {
+	now := time.Now()
+	return map[pcommon.TraceID]journey.Standing{
+		traceID(3): {Waiting: &journey.Waiting{
+			Since: now.Add(-time.Minute), LastSpanAt: now, Due: now.Add(time.Minute), DecidedBy: now.Add(time.Hour),
+			Journey: name, Outcome: "error", OutcomeReason: name, LogRecords: 2,
+			Summary: journey.Summary{
+				Path: []string{name}, RootService: name, RootSpan: name, Spans: 3, Bytes: 100, Duration: time.Second,
+				StepsReached: []string{name},
+			},
+			WaitsFor: []journey.Lack{{What: journey.LackDelivery, Name: name, Count: 1, Until: now.Add(time.Minute)}},
+		}},
+		traceID(4): {Remembered: &journey.Remembered{Kept: true, Journey: name, Probability: 0.1}},
+		traceID(5): {Remembered: &journey.Remembered{}},
+	}
+}
+
+// newOracle knows a kept trace and a dropped one, and of others less.
 func newOracle(name string) *oracle {
 	decisions := map[pcommon.TraceID]journey.Decision{}
 	for n, kept := range map[byte]bool{1: true, 2: false} {
@@ -136,7 +168,7 @@ func newOracle(name string) *oracle {
 			},
 		}
 	}
-	return &oracle{decisions: decisions, shadow: &journey.Shadow{
+	return &oracle{decisions: decisions, standings: newStandings(name), shadow: &journey.Shadow{
 		Since: time.Now().Add(-time.Hour), Rules: []string{name}, ShadowRules: []string{name},
 		Tallies: []journey.ShadowTally{{Journey: name, Outcome: "error", Rule: name, MustKeep: true, Kept: true, ShadowRule: name, Journeys: 1, Spans: 2, Bytes: 3}},
 	}, state: journey.State{

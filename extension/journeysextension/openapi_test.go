@@ -185,7 +185,7 @@ var requests = map[string][]string{
 	"/api/v1/overview":          {"/api/v1/overview", "/api/v1/overview?window=24h"},
 	"/api/v1/journeys":          {"/api/v1/journeys", "/api/v1/journeys?window=1h"},
 	"/api/v1/journey":           {"/api/v1/journey?name=checkout&window=5m"},
-	"/api/v1/traces/{trace_id}": {tracePath(1), tracePath(2), "/api/v1/traces/" + strings.ToUpper(traceID(2).String())},
+	"/api/v1/traces/{trace_id}": {tracePath(1), tracePath(2), tracePath(3), tracePath(4), "/api/v1/traces/" + strings.ToUpper(traceID(2).String())},
 	"/api/v1/live":              {"/api/v1/live"},
 }
 
@@ -204,7 +204,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 			require.Empty(t, empties(request, answer), "the test has nothing in these lists, so it does not check them")
 		}
 	}
-	for _, wrong := range []string{"/api/v1/overview?window=1y", "/api/v1/journey?name=nobody", "/api/v1/journey", "/api/v1/traces/1", "/api/v1/nothing"} {
+	for _, wrong := range []string{"/api/v1/overview?window=1y", "/api/v1/journey?name=nobody", "/api/v1/journey", "/api/v1/traces/1", tracePath(9), "/api/v1/nothing"} {
 		w := h.request(http.MethodGet, wrong)
 		require.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound}, w.Code, wrong)
 		require.NoError(t, d.check(wrong, d.Components.Schemas["Error"], decode(t, w.Body.Bytes())))
@@ -242,7 +242,7 @@ func TestTheDocumentHasEveryRouteAndNoOther(t *testing.T) {
 func TestTheDocumentHasEveryField(t *testing.T) {
 	d := readDocument(t)
 	seen := map[string]bool{}
-	for _, answer := range []any{api.Overview{}, api.Table{}, api.Journey{}, api.Lookup{}, api.Live{}, api.Error{}} {
+	for _, answer := range []any{api.Overview{}, api.Table{}, api.Journey{}, api.Lookup{}, api.Waiting{}, api.Remembered{}, api.Live{}, api.Error{}} {
 		d.requireFields(t, reflect.TypeOf(answer), seen)
 	}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(seen)), slices.Collect(maps.Keys(d.Components.Schemas)))

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
@@ -181,7 +180,7 @@ func (x *journeysExtension) windowed(
 		if err != nil {
 			return nil, err
 		}
-		now := time.Now()
+		now := x.now()
 		return x.snapshots.get(what+" "+windowSpecs[which].name, now, func() (made any, err error) {
 			x.history.look(x.config, which, now, func(v *view) { made, err = answer(v) })
 			return made, err
@@ -206,7 +205,7 @@ func (x *journeysExtension) answerJourney(r *http.Request) (*snapshot, error) {
 }
 
 func (x *journeysExtension) answerLive(*http.Request) (*snapshot, error) {
-	now := time.Now()
+	now := x.now()
 	return x.snapshots.get("live", now, func() (any, error) { return x.live(now), nil }), nil
 }
 
@@ -217,13 +216,12 @@ func (x *journeysExtension) answerTrace(r *http.Request) (*snapshot, error) {
 	if err != nil || len(id) != len(pcommon.TraceID{}) {
 		return nil, requestError(fmt.Sprintf("a trace id has 32 hexadecimal digits, got %.100q", text))
 	}
-	processor, d, ok := x.attached.lookUp(pcommon.TraceID(id))
-	if !ok {
-		return nil, fmt.Errorf(
-			"trace %x: %w: it was not seen, waits for its decision, or its decision is forgotten", id, errUnknown)
+	answer, err := x.attached.lookUp(r.Context(), x.config, pcommon.TraceID(id), x.now())
+	if err != nil {
+		return nil, err
 	}
 	one := &snapshot{}
-	one.fill(x.config.lookup(processor, &d))
+	one.fill(answer)
 	return one, nil
 }
 
@@ -235,6 +233,8 @@ func (x *journeysExtension) refuse(w http.ResponseWriter, err error) {
 		writeError(w, http.StatusBadRequest, err.Error())
 	case errors.Is(err, errUnknown):
 		writeError(w, http.StatusNotFound, err.Error())
+	case errors.Is(err, errBusy):
+		writeError(w, http.StatusServiceUnavailable, err.Error())
 	default:
 		x.settings.Logger.Error("Could not answer", zap.Error(err))
 		writeError(w, http.StatusInternalServerError, "this should not happen; the collector's log says more")

@@ -164,7 +164,7 @@ func TestAKeptTraceHasALinkAndADroppedOneHasNone(t *testing.T) {
 	require.Equal(t, "journey", kept.Processor)
 	require.Equal(t, "dropped", dropped.Status)
 	require.Empty(t, dropped.Link)
-	require.Equal(t, 404, h.request(http.MethodGet, tracePath(3)).Code)
+	require.Equal(t, 404, h.request(http.MethodGet, tracePath(9)).Code)
 	require.Equal(t, 404, h.request(http.MethodGet, "/api/v1/traces/"+pcommon.TraceID{}.String()).Code)
 	require.Equal(t, 400, h.request(http.MethodGet, "/api/v1/traces/xyz").Code)
 

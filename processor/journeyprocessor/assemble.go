@@ -82,6 +82,10 @@ type shard struct {
 	engine *engine
 	in     chan arrival
 	short  chan struct{} // memory is short: wakes a shard that nothing arrives at; holds one
+	// questions are answered at once; whoever asks waits. Ended is closed when
+	// nobody will answer any more.
+	questions chan question
+	ended     chan struct{}
 
 	traces                            map[pcommon.TraceID]*trace
 	traceList                                // of those, by arrival
@@ -103,6 +107,7 @@ func newShard(e *engine, index int) *shard {
 	n, now := len(e.shards), e.now()
 	return &shard{
 		engine: e, in: make(chan arrival, arrivals), short: make(chan struct{}, 1),
+		questions: make(chan question), ended: make(chan struct{}),
 		traces:    make(map[pcommon.TraceID]*trace),
 		deadlines: deadline.New[*appointment](tick, now),
 		parker:    newParker(&e.store),
@@ -118,6 +123,7 @@ func newShard(e *engine, index int) *shard {
 // run is the shard's goroutine. It ends when its input is closed, after it has
 // decided everything, unless the engine hands over what waits.
 func (s *shard) run() {
+	defer close(s.ended)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -138,6 +144,9 @@ func (s *shard) run() {
 			now := s.engine.now()
 			s.onTick(now)
 			s.report.send(s, now)
+		case q := <-s.questions:
+			q.answer <- s.standing(q.id)
+			continue // nothing has changed
 		case <-s.short:
 		}
 		s.relieve()

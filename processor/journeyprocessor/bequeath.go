@@ -3,86 +3,30 @@ package journeyprocessor
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
+
+	"github.com/otelcol-journey/otelcol-journey/internal/reload"
 )
 
-// bequest keeps what engines leave that were stopped for a reload, in the same
-// process, until the next one of the same id takes it.
-type bequest struct {
-	mu   sync.Mutex
-	left map[component.ID]*handover
-}
+// bequests are what engines leave that were stopped for a reload. A reload
+// makes new factories, so that nothing shorter-lived can hold them.
+var bequests reload.Estates[handover]
 
-// bequests are the process's. A reload makes new factories, so that nothing
-// shorter-lived can hold them.
-var bequests = bequest{left: make(map[component.ID]*handover)}
-
-// claimTime is how long what was left waits for an engine to take it. A reload
-// takes seconds; an id that is no longer in the configuration never claims.
-const claimTime = 5 * time.Minute
-
-func (b *bequest) leave(id component.ID, h *handover, logger *zap.Logger) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left[id] = h
-	time.AfterFunc(claimTime, func() {
-		if b.forget(id, h) && h.traces+h.spans+h.records > 0 {
-			logger.Error("Nobody took over what waited in this processor before the reload: its id is not in use any more",
+// bequeathToNext leaves h to the next engine of this id.
+func (e *engine) bequeathToNext(h *handover) {
+	bequests.Leave(e.id, h, func() {
+		if h.traces+h.spans+h.records > 0 {
+			e.logger.Error("Nobody took over what waited in this processor before the reload: its id is not in use any more",
 				zap.Int("traces", h.traces), zap.Int("spans", h.spans), zap.Int("log_records", h.records))
 		}
 	})
-}
-
-// take returns what was left for id; nil if nothing was.
-func (b *bequest) take(id component.ID) *handover {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	h := b.left[id]
-	delete(b.left, id)
-	return h
-}
-
-func (b *bequest) forget(id component.ID, h *handover) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.left[id] != h {
-		return false
-	}
-	delete(b.left, id)
-	return true
-}
-
-// reloadFunction is the Collector's function that stops all components and
-// starts those of the new configuration (otelcol v0.158.0, collector.go).
-const reloadFunction = "otelcol.(*Collector).reloadConfiguration"
-
-// isReload says whether the Collector stops us to start us anew, in the same
-// process, with another configuration. Nothing that a component is told says
-// so, and a stop for good must send out what a reload should not: hence the
-// look at who is calling. Were the function ever renamed, a reload would decide
-// early, as it does everywhere else; an end-to-end test would fail.
-func isReload() bool {
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	for {
-		frame, more := frames.Next()
-		if strings.HasSuffix(frame.Function, reloadFunction) {
-			return true
-		}
-		if !more {
-			return false
-		}
-	}
 }
 
 // bequeathWaiting puts all that waits undecided into h, and what is remembered

@@ -24,6 +24,7 @@
 //	  losses.go     what is said of those that are lost
 //	  tag.go        what is written on them
 //	ledger.go     what can be asked about the latest decisions
+//	standing.go   and about what waits, or is remembered in a few bytes
 //	shadow.go     what other rules would have kept
 //	telemetry.go  what is counted on the way
 //	  counts.go     the decisions, by journey, before anything is dropped

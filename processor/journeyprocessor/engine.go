@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-journey/otelcol-journey/internal/journey"
+	"github.com/otelcol-journey/otelcol-journey/internal/reload"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/arena"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/match"
 	"github.com/otelcol-journey/otelcol-journey/processor/journeyprocessor/internal/policy"
@@ -103,7 +104,7 @@ func newEngineIn(in surroundings, id component.ID, settings component.TelemetryS
 		return nil, err
 	}
 	e := &engine{
-		began: in.now(), id: id, config: config, isReload: isReload, logger: settings.Logger, telemetry: t,
+		began: in.now(), id: id, config: config, isReload: reload.IsUnderWay, logger: settings.Logger, telemetry: t,
 		policy: p, learned: learned, matches: matches, store: newStore(b),
 		shards: make([]*shard, in.shardCount), surroundings: in,
 		dropsUntraced: config.Logs.WithoutTrace == "drop",

@@ -30,8 +30,10 @@ type handover struct {
 	// stored is the storage extension that has all of it as well, if any.
 	stored *component.ID
 
-	// learned is handed over within the process only: it is learned again soon.
+	// learned and ledger are handed over within the process only: the one is
+	// learned again soon, the other is for those who look on.
 	learned *policy.Learned
+	ledger  *ledger
 }
 
 // A chunk is its mark with a byte of version, the CRC-32C of what follows (4

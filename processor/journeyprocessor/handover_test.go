@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-journey/otelcol-journey/internal/reload"
 )
 
 const tornConfig = `
@@ -261,9 +263,9 @@ func TestWhatNobodyClaimsAfterAReloadIsSaid(t *testing.T) {
 		h.send(heavy("a", 1))
 		h.traces.(pipeline).isReload = func() bool { return true }
 		h.end()
-		h.wait(2 * claimTime)
+		h.wait(2 * reload.ClaimTime)
 		require.Equal(t, 1, h.logged.FilterMessageSnippet("Nobody took over").Len())
-		require.Nil(t, bequests.take(h.settings.ID))
+		require.Nil(t, bequests.Take(h.settings.ID))
 	})
 }
 
@@ -386,5 +388,37 @@ func TestAReloadWithLessMemoryLosesNothing(t *testing.T) {
 		require.Less(t, h.value("processor_journey_buffer_bytes"), int64(1<<20))
 		require.Positive(t, h.value("processor_journey_early_decisions", "reason", earlyMemory))
 		require.Zero(t, h.value("processor_journey_spans_lost"))
+	})
+}
+
+// The ledger goes along, cut to what the new one has room for.
+func TestWhatWasDecidedCanBeLookedUpAfterAReload(t *testing.T) {
+	inBubble(t, tornConfig, func(t *testing.T, h *harness) {
+		for i := range 40 {
+			h.send(span{Trace: fmt.Sprint("lucky ", i), ID: 1, Name: "GET /"})
+			h.wait(10 * time.Millisecond)
+		}
+		h.wait(5 * time.Second)
+		h.send(span{Trace: "unlucky", ID: 1, Name: "GET /"})
+		h.wait(5 * time.Second)
+		before, found := h.ledger().Lookup(traceID("lucky 7"))
+		require.True(t, found)
+		h.reload(tornConfig)
+		after, found := h.ledger().Lookup(traceID("lucky 7"))
+		require.True(t, found)
+		require.Equal(t, before, after)
+		require.Len(t, h.ledger().Recent(100), 41)
+		require.Equal(t, traceID("unlucky"), h.ledger().Recent(1)[0].TraceID)
+
+		size := 8 * runtime.GOMAXPROCS(0)
+		h.reload(tornConfig + fmt.Sprintf("decisions: {ledger: %d}", size))
+		require.LessOrEqual(t, len(h.ledger().Recent(100)), size)
+		require.Equal(t, traceID("unlucky"), h.ledger().Recent(1)[0].TraceID, "the latest stay")
+		h.send(span{Trace: "lucky last", ID: 1, Name: "GET /"})
+		h.wait(5 * time.Second)
+		require.Equal(t, traceID("lucky last"), h.ledger().Recent(1)[0].TraceID)
+
+		h.reload(tornConfig + "decisions: {ledger: 0}")
+		require.Empty(t, h.ledger().Recent(100))
 	})
 }

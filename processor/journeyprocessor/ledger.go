@@ -73,6 +73,25 @@ func (l *ledger) Recent(n int) []journey.Decision {
 	return decisions
 }
 
+// adopt enters what an earlier ledger has, before anything else is entered. The
+// other is not written to any more.
+func (l *ledger) adopt(other *ledger) {
+	var all []ledgerEntry
+	for _, p := range other.parts {
+		all = p.appendLatest(all, len(p.ring))
+	}
+	slices.Reverse(all)
+	slices.SortStableFunc(all, func(a, b ledgerEntry) int { return a.at.Compare(b.at) })
+	for i := range all {
+		p := l.parts[shardOf(all[i].id, len(l.parts))]
+		p.mu.Lock()
+		if p.size > 0 {
+			p.enter(all[i])
+		}
+		p.mu.Unlock()
+	}
+}
+
 // ledgerPart is the ledger of one shard.
 type ledgerPart struct {
 	size int // 0: remembers nothing

@@ -52,9 +52,12 @@ func (r *reporting) attach(e *engine) {
 	}
 }
 
+// detach returns when nobody asks the engine any more. More than once is as good
+// as once.
 func (r *reporting) detach() {
 	if r != nil && r.release != nil {
 		r.release()
+		r.release = nil
 	}
 }
 

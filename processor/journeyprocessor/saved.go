@@ -200,11 +200,12 @@ func (e *engine) takeOver(ctx context.Context, host component.Host) error {
 // takeLeft takes over what was left in the process, and returns it; nil for
 // nothing.
 func (e *engine) takeLeft() *handover {
-	h := bequests.take(e.id)
+	h := bequests.Take(e.id)
 	if h == nil {
 		return nil
 	}
 	e.learned.Adopt(h.learned)
+	e.ledger.adopt(h.ledger)
 	if _, err := e.inherit(h.chunks); err != nil {
 		e.logger.Error("Could not take over all that waited before the reload", zap.Error(err))
 	}
@@ -228,7 +229,7 @@ func (e *engine) sayInherited(before string) {
 // bequeathAll encodes all that waits for a decision, and saves it if there is
 // storage. If that fails, all of it is decided now instead, and nil returned.
 func (e *engine) bequeathAll(ctx context.Context) *handover {
-	h := &handover{learned: e.learned}
+	h := &handover{learned: e.learned, ledger: e.ledger}
 	if err := e.bequeathWaiting(h, time.Now()); err != nil {
 		e.logger.Error("Lost what could not be handed over", zap.Error(err))
 	}
@@ -241,6 +242,7 @@ func (e *engine) bequeathAll(ctx context.Context) *handover {
 		return h
 	}
 	e.logger.Error("Could not save what waits; deciding it now", zap.Error(err))
+	e.reporting.detach() // nobody may ask the shards any more
 	for i := range e.shards {
 		e.shards[i] = newShard(e, i)
 	}
@@ -264,7 +266,7 @@ func (e *engine) leave(ctx context.Context, h *handover, spans, logs []*released
 	}
 	h.close()
 	if h.stored = e.config.Storage; reload {
-		bequests.leave(e.id, h, e.logger)
+		e.bequeathToNext(h)
 	}
 	if e.saved != nil && len(h.chunks) > waiting {
 		if err := e.saved.save(ctx, h.chunks[waiting:]); err != nil {

@@ -129,12 +129,49 @@ func (p *parts) awaitInherited(t *testing.T) {
 func TestAReloadTearsNoJourney(t *testing.T) {
 	t.Parallel()
 	p := start(t)
+	decided := failedOrderHistory()
+	p.send(t, decided)
+	p.stored(t, decided)
 	r := p.startTorn(t)
 	p.awaitPending(t)
+	before := p.awaitShown(t, 1)
 	require.NoError(t, p.collector.Signal(syscall.SIGHUP))
 	p.awaitInherited(t)
 	p.awaitReceiver(t)
 	r.requireAllWhole(t, p)
+	p.requireHistoryGoesOn(t, before, append(r.end(), decided))
+}
+
+// awaitShown returns what is shown once so many journeys are.
+func (p *parts) awaitShown(t *testing.T, journeys int) *apiOverview {
+	t.Helper()
+	var shown apiOverview
+	eventually(t, "all journeys are shown", func() error {
+		if err := p.api("/api/v1/overview?window=1h", &shown); err != nil {
+			return err
+		}
+		if shown.Journeys.Count < journeys {
+			return fmt.Errorf("%+v", shown.Journeys)
+		}
+		return nil
+	})
+	return &shown
+}
+
+// requireHistoryGoesOn asks that the page has every journey of before and after
+// the reload, each once.
+func (p *parts) requireHistoryGoesOn(t *testing.T, before *apiOverview, sent []*trace) {
+	t.Helper()
+	after := p.awaitShown(t, len(sent))
+	require.Equal(t, before.Window.From, after.Window.From, "the window begins where it did")
+	require.Equal(t, apiJourneys{Count: len(sent), Errors: len(sent), Kept: len(sent)}, after.Journeys)
+	require.Equal(t, apiVolume{sum(sent...), sum(sent...)}, after.Spans)
+	require.Equal(t, len(sent), sumOf(after.Trend.Journeys))
+	flow := p.journey(t, "order history").named()
+	require.Equal(t, len(sent), flow["gateway -other-> orders"].Count, "%v", flow)
+	var first apiLookup
+	require.NoError(t, p.api("/api/v1/traces/"+sent[len(sent)-1].id.String(), &first))
+	require.Equal(t, "kept", first.Status, "decided before the reload")
 }
 
 func TestAStopWithStorageTearsNoJourney(t *testing.T) {

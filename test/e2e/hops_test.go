@@ -89,6 +89,7 @@ func TestCheckoutWaitsForTheUninstrumentedMailerAndNoLonger(t *testing.T) {
 	p.process(t, order, false)
 	others := p.awaitQuiet(t)
 	p.requireWaits(t, order) // the message to the mailer
+	p.requireShownWaiting(t, order)
 	consume(t, ch, "mailer-queue", order)
 
 	stored := p.stored(t, order)
@@ -97,6 +98,41 @@ func TestCheckoutWaitsForTheUninstrumentedMailerAndNoLonger(t *testing.T) {
 	p.requireRoot(t, stored, order, "ok", "slow", "", true)
 	require.Len(t, stored.ofBroker("deliver mailer-queue"), 1)
 	require.NotContains(t, stored.services(), "mailer")
+}
+
+// requireShownWaiting asks the API and the page about a checkout that waits for
+// its message to the mailer: the order's spans, the broker's publish and the
+// delivery to stock have come.
+func (p *parts) requireShownWaiting(t *testing.T, order *trace) {
+	t.Helper()
+	var w struct {
+		Status, Journey, Outcome string
+		Spans                    int
+		Since                    time.Time
+		Due                      time.Time
+		DecidedBy                time.Time `json:"decided_by"`
+		LastSpanAt               time.Time `json:"last_span_at"`
+		StepsMissing             []string  `json:"steps_missing"`
+		Path                     []string
+		WaitsFor                 []struct {
+			What, Name string
+			Count      int
+			Until      time.Time
+		} `json:"waits_for"`
+	}
+	require.NoError(t, p.api("/api/v1/traces/"+order.id.String(), &w))
+	require.Equal(t, []string{"waiting", "checkout", "ok"}, []string{w.Status, w.Journey, w.Outcome})
+	require.Equal(t, len(order.spans)+2, w.Spans)
+	require.ElementsMatch(t, []string{"gateway", "checkout", "rabbitmq", "stock"}, w.Path)
+	require.Empty(t, w.StepsMissing)
+	require.Len(t, w.WaitsFor, 1, "%+v", w.WaitsFor)
+	require.Equal(t, []any{"delivery", "mailer-queue", 1}, []any{w.WaitsFor[0].What, w.WaitsFor[0].Name, w.WaitsFor[0].Count})
+	require.Equal(t, 15*time.Minute, w.Due.Sub(w.LastSpanAt), "message_wait")
+	require.Equal(t, w.Due, w.WaitsFor[0].Until)
+	require.Equal(t, 30*time.Minute, w.DecidedBy.Sub(w.Since), "max_wait")
+	tab := world.browser.get(t).OpenPage(t, desk, "http://"+p.env["JOURNEYS_ENDPOINT"]+"/#/trace?id="+order.id.String())
+	tab.Await("what it waits for", "document.querySelector('#waits [data-what=delivery]')?.innerText.includes('mailer-queue')")
+	requireLooks(tab, "shop-waiting")
 }
 
 func TestCheckoutWithAnUnroutableMessageWaitsForNobody(t *testing.T) {

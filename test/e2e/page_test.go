@@ -60,7 +60,7 @@ func shownFigures(tab *browser.Tab, root string) map[string]string {
 // tests hold against the shop's truth.
 func (p *parts) requirePage(t *testing.T, journeys []journeyTruth) {
 	t.Helper()
-	tab := world.browser.get(t).Open(t, browser.Look{Width: 1440, Height: 1000}, "http://"+p.env["JOURNEYS_ENDPOINT"]+"/#/journeys?window=24h")
+	tab := world.browser.get(t).OpenPage(t, desk, "http://"+p.env["JOURNEYS_ENDPOINT"]+"/#/journeys?window=24h")
 	tab.Await("the table", "document.querySelectorAll('#journeys-table tbody tr').length === 4 && document.querySelector('[data-kpi=journeys] data')")
 	var overview apiOverview
 	require.NoError(t, p.api("/api/v1/overview?window=24h", &overview))
@@ -75,14 +75,17 @@ func (p *parts) requirePage(t *testing.T, journeys []journeyTruth) {
 		} {
 			require.Equal(t, strconv.Itoa(n), shown[figure], "%s of %s", figure, row.Name)
 		}
+		for figure, ms := range map[string]*float64{"p50": row.P50, "p95": row.P95, "p99": row.P99} {
+			require.Equal(t, shownNumber(ms), shown[figure], "%s of %s", figure, row.Name)
+		}
 	}
-	tab.ShotWhole("shop-overview")
+	requireLooks(tab, "shop-overview")
 	for _, name := range slices.Sorted(maps.Keys(shopFlows)) {
 		p.requireShownFlow(t, tab, name)
 	}
 	tab.Go("#/live")
 	tab.Await("the processor", "document.querySelector('[data-kpi=waiting] data')?.value === '0'")
-	tab.ShotWhole("shop-live")
+	requireLooks(tab, "shop-live")
 	p.requireShownLookups(t, tab, journeys)
 }
 
@@ -104,12 +107,70 @@ func (p *parts) requireShownFlow(t *testing.T, tab *browser.Tab, name string) {
 	tab.Go("#/journey?window=24h&name=" + name)
 	tab.Await("the map of "+name, fmt.Sprintf("document.querySelector('h1').innerText === %q && document.querySelectorAll('.map .label').length === %d", name, len(shopFlows[name])))
 	require.ElementsMatch(t, shopFlows[name], browser.Eval[[]string](tab, "[...document.querySelectorAll('.map .label')].map((e) => e.dataset.edge)"))
-	var counts []int
-	for _, edge := range p.journey(t, name).Flow.Edges {
-		counts = append(counts, edge.Count)
+	var edges []string
+	for _, e := range p.journey(t, name).Flow.Edges {
+		edges = append(edges, fmt.Sprintf("%d %d %s %s %s", e.Count, e.Errors, shownNumber(e.P50), shownNumber(e.P95), shownNumber(e.WaitP95)))
 	}
-	require.ElementsMatch(t, counts, browser.Eval[[]int](tab, "[...document.querySelectorAll('#edges data[data-figure=count]')].map((d) => Number(d.value))"))
-	tab.ShotWhole("shop-" + name)
+	require.ElementsMatch(t, edges, browser.Eval[[]string](tab, `[...document.querySelectorAll('#edges tbody tr')].map((tr) =>
+		['count', 'errors', 'p50', 'p95', 'wait'].map((c) => tr.querySelector('[data-column=' + c + '] data').value).join(' '))`))
+	requireLooks(tab, "shop-"+name)
+}
+
+// Sizes that people look at the page in.
+var (
+	desk  = browser.Look{Width: 1440, Height: 1000}
+	night = browser.Look{Width: 1440, Height: 1000, Dark: true}
+	phone = browser.Look{Width: 390, Height: 844}
+	bed   = browser.Look{Width: 390, Height: 844, Dark: true}
+)
+
+// requireLooks looks at a view of the shop's traffic in daylight and at night, on
+// a desk and on a phone: all is legible, and nothing sticks out or lies on
+// something else. Pictures are for people to look at.
+func requireLooks(tab *browser.Tab, name string) {
+	for _, look := range []struct {
+		browser.Look
+		name string
+	}{{desk, name}, {night, name + "-dark"}, {bed, name + "-narrow-dark"}, {phone, name + "-narrow"}} {
+		tab.Look(look.Look)
+		tab.Redrawn()
+		tab.RequireFits(look.name)
+		tab.RequireLegible(look.name)
+		tab.ShotWhole(look.name)
+	}
+	tab.Look(desk)
+	tab.Redrawn()
+}
+
+// shownNumber is a number as the page holds it.
+func shownNumber(x *float64) string {
+	if x == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*x, 'f', -1, 64)
+}
+
+// requireShownMoney compares the amounts on the page. They fall as time passes
+// and nothing comes, so each lies between two answers of the API.
+func (p *parts) requireShownMoney(t *testing.T) {
+	t.Helper()
+	var before, after apiOverview
+	require.NoError(t, p.api("/api/v1/overview?window=24h", &before))
+	tab := world.browser.get(t).OpenPage(t, desk, "http://"+p.env["JOURNEYS_ENDPOINT"]+"/#/journeys?window=24h")
+	tab.Await("the amounts", "document.querySelector('[data-kpi=saved] data')?.value")
+	shown := shownFigures(tab, "[data-kpi=saved]")
+	require.NoError(t, p.api("/api/v1/overview?window=24h", &after))
+	for figure, amounts := range map[string][2]*float64{
+		"money.received": {before.Money.Received, after.Money.Received},
+		"money.stored":   {before.Money.Stored, after.Money.Stored},
+		"money.saved":    {before.Money.Saved, after.Money.Saved},
+	} {
+		amount, err := strconv.ParseFloat(shown[figure], 64)
+		require.NoError(t, err, "%s of %v", figure, shown)
+		require.LessOrEqual(t, amount, *amounts[0], figure)
+		require.GreaterOrEqual(t, amount, *amounts[1], figure)
+	}
+	tab.ShotWhole("shop-money")
 }
 
 // requireShownLookups asks for a trace that was kept and one that was dropped.
@@ -134,7 +195,7 @@ func (p *parts) requireShownLookups(t *testing.T, tab *browser.Tab, journeys []j
 		} else {
 			require.Empty(t, links)
 		}
-		tab.ShotWhole("shop-" + want.Status)
+		requireLooks(tab, "shop-"+want.Status)
 	}
 	require.Len(t, found, 2, "a kept trace and a dropped one")
 }

@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/otelcol-journey/otelcol-journey/test/browser"
 )
 
 // What the tests read of a shadow.
@@ -97,7 +95,7 @@ func (p *parts) requireShadow(t *testing.T, journeys []journeyTruth) {
 
 func (p *parts) requireShownShadow(t *testing.T, s *apiShadow) {
 	t.Helper()
-	tab := world.browser.get(t).Open(t, browser.Look{Width: 1440, Height: 1000}, "http://"+p.env["JOURNEYS_ENDPOINT"]+"/#/live")
+	tab := world.browser.get(t).OpenPage(t, desk, "http://"+p.env["JOURNEYS_ENDPOINT"]+"/#/live")
 	tab.Await("the shadow", "document.querySelector('#shadow-of-0 .versus')")
 	shown := shownFigures(tab, "#shadow-of-0")
 	for figure, n := range map[string]int{
@@ -107,5 +105,5 @@ func (p *parts) requireShownShadow(t *testing.T, s *apiShadow) {
 	} {
 		require.Equal(t, strconv.Itoa(n), shown[figure], figure)
 	}
-	tab.ShotWhole("shop-shadow")
+	requireLooks(tab, "shop-shadow")
 }

@@ -100,16 +100,49 @@ func TestATraceIsLookedUp(t *testing.T) {
 	require.Equal(t, jaegerURL+keptID.String(), browser.Eval[string](v.Tab, "document.querySelector('.verdict .store').href"))
 	require.Equal(t, "title", browser.Eval[string](v.Tab, "document.activeElement.id"), "what is new is read first")
 
-	v.goTo("#/trace?id=" + droppedID.String())
+	v.GoTo("#/trace?id=" + droppedID.String())
 	v.Await("the dropped trace", "document.querySelector('[data-status=dropped]')")
 	require.Contains(t, v.text("main"), "by rule the rest at a probability of 5.0"+thin+"%")
 	require.Equal(t, 0, v.number("document.querySelectorAll('.store').length"), "what was dropped is not in Jaeger")
 
-	v.goTo("#/trace?id=00000000000000000000000000000001")
-	require.Contains(t, v.text("main"), "Nothing is known of this trace")
-	v.goTo("#/trace?id=xyz")
+	v.GoTo("#/trace?id=00000000000000000000000000000001")
+	for _, part := range []string{"Nothing is known of this trace", "this collector has not seen it, or has decided about it so long ago", "the latest 10000 decisions in detail"} {
+		require.Contains(t, v.text("main"), part)
+	}
+	v.GoTo("#/trace?id=xyz")
 	require.Contains(t, v.text("main"), "Not a trace id")
 	v.Shot("unknown-trace")
+}
+
+func TestATraceThatWaitsSaysWhatForUntilItIsDecided(t *testing.T) {
+	t.Parallel()
+	s := setUp(t).attach().report(shop).decide(&shopNames)
+	v := s.open(desk, "#/trace?id="+waitingID.String())
+	v.Await("the trace that waits", "document.querySelector('[data-status=waiting]')")
+	for _, part := range []string{"Waiting for 4", "It will be decided in 1", "if nothing more of it comes", "at the latest", "checkout so far", "6", "charged", "reserved missing", "gateway → stock"} {
+		require.Contains(t, v.text("main"), part)
+	}
+	for what, words := range map[string]string{
+		"root": "the root span", "parent": "2 spans that stock has named as parents", "step": "the step reserved",
+		"delivery": "a message in the queue stock-queue, to be delivered", "answer": "answers to 3 calls or messages of stock",
+	} {
+		require.Contains(t, v.text("#waits [data-what="+what+"]"), words)
+	}
+	require.Equal(t, 0, v.number("document.querySelectorAll('.store').length"), "what waits is not in Jaeger")
+
+	s.processor.mu.Lock()
+	decided := s.processor.decisions[keptID]
+	decided.TraceID = waitingID
+	s.processor.decisions[waitingID] = decided
+	s.processor.mu.Unlock()
+	v.Await("its decision, without being asked again", "document.querySelector('[data-status=kept]') && document.querySelector('main').innerText.includes('by rule failed')")
+
+	v.GoTo("#/trace?id=" + oldID.String())
+	v.Await("the trace of long ago", "document.querySelector('[data-status=kept]')")
+	for _, part := range []string{"decided so long ago that when, why and by which rule are forgotten", "kept at a probability of 10.0" + thin + "%", "it stands for 10 journeys", "checkout"} {
+		require.Contains(t, v.text("main"), part)
+	}
+	require.Equal(t, jaegerURL+oldID.String(), browser.Eval[string](v.Tab, "document.querySelector('.verdict .store').href"))
 }
 
 func TestTheLiveStateIsTheProcessors(t *testing.T) {

@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -44,9 +45,9 @@ func TestHostileNamesAreShownHarmlessly(t *testing.T) {
 		v := s.open(look, "#/journeys")
 		require.Contains(t, v.text("#journeys-table"), "<script>", "the name is shown as it is")
 		for view, hash := range views(&names{journey: name}) {
-			v.goTo(hash)
+			v.GoTo(hash)
 			v.harmless(view)
-			v.requireFits(view)
+			v.RequireFits(view)
 			if view == "journey" || look == phone {
 				v.ShotWhole(fmt.Sprintf("hostile-%s-%d", view, look.Width))
 			}
@@ -62,7 +63,7 @@ func TestNamesOfTenKilobytesAreShownHarmlessly(t *testing.T) {
 	monster := markup + backwards + emoji + strings.Repeat("A\u0301\u0302", 2000) + strings.Repeat("W", 6000)
 	for path, body := range map[string]map[string]any{
 		"/overview": s.api("overview"), "/journeys": s.api("journeys"), "/journey": s.api("journey?name=checkout"), "/live": s.api("live"),
-		keptID.String(): s.api("traces/" + keptID.String()),
+		keptID.String(): s.api("traces/" + keptID.String()), waitingID.String(): s.api("traces/" + waitingID.String()),
 	} {
 		s.front.answer(path, renamed(body, monster))
 	}
@@ -73,15 +74,60 @@ func TestNamesOfTenKilobytesAreShownHarmlessly(t *testing.T) {
 			if view == "dropped" {
 				continue
 			}
-			v.goTo(hash)
-			v.redrawn()
+			v.GoTo(hash)
+			v.Redrawn()
 			v.harmless(view)
-			v.requireFits(view)
+			v.RequireFits(view)
 			require.Less(t, v.number("document.querySelector('main').innerText.length"), 40_000, "long names are cut")
 			if look == desk {
 				v.ShotWhole("monster-" + view)
 			}
 		}
+	}
+}
+
+// Names of 10 KB wherever a name can be, through the extension: it cuts them to
+// name_length, and counts under the cut name.
+func TestTheExtensionCutsNamesOfTenKilobytes(t *testing.T) {
+	t.Parallel()
+	name := func(first string) string { return first + markup + strings.Repeat("W", 10<<10) }
+	monsters := names{
+		journey: name("journey"), other: name("other"), service: name("service"), queue: name("queue"), operation: name("operation"),
+		step: name("step"), rule: name("rule"), reason: name("reason"),
+	}
+	s := setUp(t).attach().report(monsters.fill).decide(&monsters)
+	rows := s.api("journeys")["rows"].([]any)
+	require.Len(t, rows, 2)
+	shown := rows[0].(map[string]any)["name"].(string)
+	require.Len(t, []rune(shown), 200)
+	require.True(t, strings.HasPrefix(shown, "journey<script>"), shown)
+	texts(s.api("journey?name="+url.QueryEscape(shown)), func(text string) { require.LessOrEqual(t, len([]rune(text)), 1024, "%.300s", text) })
+	v := s.open(desk, "#/journeys")
+	for view, hash := range views(&names{journey: shown}) {
+		v.GoTo(hash)
+		v.harmless(view)
+		v.RequireFits(view)
+		v.RequireLegible(view)
+	}
+	v.GoTo(journeyLink(shown))
+	require.Equal(t, 8, v.number("document.querySelectorAll('.map .node').length"))
+	require.InDelta(t, 7200, v.figures("[data-kpi=count]")["count"], 0)
+	v.ShotWhole("ten-kilobytes")
+}
+
+// texts calls see with every text of an answer.
+func texts(value any, see func(string)) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, one := range v {
+			texts(one, see)
+		}
+	case []any:
+		for _, one := range v {
+			texts(one, see)
+		}
+	case string:
+		see(v)
 	}
 }
 

@@ -46,7 +46,7 @@ func TestEverythingCanBeNamedAndIsToldWithRestraint(t *testing.T) {
 	s := setUp(t).attach().report(shop).decide(&shopNames)
 	v := s.open(desk, "#/journeys")
 	for name, hash := range views(&shopNames) {
-		v.goTo(hash)
+		v.GoTo(hash)
 		require.Empty(t, v.list("probe.nameless()"), name)
 		require.Equal(t, 1, v.number("document.querySelectorAll('h1').length"), name)
 		require.Equal(t, 1, v.number("document.querySelectorAll('main').length"), name)

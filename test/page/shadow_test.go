@@ -51,7 +51,7 @@ func TestTheShadowStandsBesideWhatIsInUse(t *testing.T) {
 			require.Contains(t, v.text(selector), part, selector)
 		}
 	}
-	v.goTo("#/journeys")
+	v.GoTo("#/journeys")
 	require.Contains(t, v.text(".shadow-line"), "The shadow would store 5.2"+thin+"% of spans instead of 11.9"+thin+"%")
 	require.Contains(t, v.text(".shadow-line"), "would lose 283 must-keep journeys")
 }
@@ -70,7 +70,7 @@ func TestAShadowThatLosesNothingSaysSo(t *testing.T) {
 	require.Equal(t, 0, v.number("document.querySelectorAll('#shadow-losses-0').length"))
 	s.processor.cast(func(is *journey.Shadow) { is.Tallies = nil })
 	v.Await("nothing yet", "document.querySelector('#shadow-of-0').innerText.includes('nothing was decided yet')")
-	v.requireFits("a shadow of nothing")
+	v.RequireFits("a shadow of nothing")
 }
 
 func TestWithoutAShadowNothingIsSaidOfOne(t *testing.T) {
@@ -81,7 +81,7 @@ func TestWithoutAShadowNothingIsSaidOfOne(t *testing.T) {
 	s.processor.mu.Unlock()
 	v := s.open(desk, "#/live")
 	require.NotContains(t, v.text("#page"), "hadow")
-	v.goTo("#/journeys")
+	v.GoTo("#/journeys")
 	require.NotContains(t, v.text("#page"), "hadow")
 }
 
@@ -104,7 +104,7 @@ func TestMoneyAMonthWaitsForAMinute(t *testing.T) {
 	require.NotContains(t, v.text("[data-kpi=saved] .kpi-value"), "$")
 	require.NotContains(t, v.text("#journeys-table tbody .c-saved"), "$")
 	v.ShotWhole("first-minute")
-	v.goTo(journeyLink("checkout"))
+	v.GoTo(journeyLink("checkout"))
 	require.Contains(t, v.text("[data-kpi=saved]"), "known once a minute is covered")
 
 	overview, table := s.api("overview"), s.api("journeys")
@@ -113,7 +113,7 @@ func TestMoneyAMonthWaitsForAMinute(t *testing.T) {
 	table["rows"].([]any)[0].(map[string]any)["saved_per_month"] = 126.71
 	s.front.answer("/overview", overview)
 	s.front.answer("/journeys", table)
-	v.goTo("#/journeys")
+	v.GoTo("#/journeys")
 	v.Await("the amount", "document.querySelector('[data-kpi=saved]').innerText.includes('$195.68')")
 	require.InDelta(t, 28.54, v.figures("[data-kpi=saved]")["money.stored"], 0)
 	require.Contains(t, v.text("#journeys-table tbody tr"), "$126.71")

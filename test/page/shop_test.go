@@ -13,6 +13,8 @@ import (
 // Traces that the ledger knows.
 var (
 	keptID    = pcommon.TraceID{0x1f, 0x2e, 0x3d, 0x4c, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+	waitingID = pcommon.TraceID{0xb7, 0xad, 0x6b, 0x71, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+	oldID     = pcommon.TraceID{0x0a, 0xf7, 0x65, 0x19, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 	droppedID = pcommon.TraceID{0xa0, 0xb1, 0xc2, 0xd3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 )
 
@@ -130,6 +132,7 @@ func (s *stage) decide(n *names) *stage {
 		keptID:    {TraceID: keptID, At: time.Now(), Journey: n.journey, Outcome: "error", OutcomeReason: n.reason, Kept: true, Rule: n.rule, Reason: n.reason, Probability: 1, Summary: summary, LateSpans: 2},
 		droppedID: {TraceID: droppedID, At: time.Now(), Journey: n.other, Outcome: "ok", Rule: "the rest", Reason: "sampled at 5%", Probability: 0.05, Summary: summary},
 	}
+	p.standings = n.standings(summary)
 	p.shadow = n.shadow(20 * time.Minute)
 	p.state = journey.State{
 		Traces: 274, SpansPending: 9120, LogRecordsPending: 1210, OldestWait: 8400 * time.Millisecond, UsedBytes: 12 << 20, LimitBytes: 512 << 20, ResidentBytes: 16 << 20,
@@ -140,11 +143,32 @@ func (s *stage) decide(n *names) *stage {
 	return s
 }
 
+// standings are a trace that waits for all that one can wait for, and one that
+// was kept long ago.
+func (n *names) standings(summary journey.Summary) map[pcommon.TraceID]journey.Standing {
+	now := time.Now()
+	later := now.Add(15 * time.Minute)
+	return map[pcommon.TraceID]journey.Standing{
+		waitingID: {Waiting: &journey.Waiting{
+			Since: now.Add(-41 * time.Second), LastSpanAt: now.Add(-40 * time.Second), Due: later, DecidedBy: now.Add(29 * time.Minute),
+			Journey: n.journey, Outcome: "ok", Summary: summary, LogRecords: 6,
+			WaitsFor: []journey.Lack{
+				{What: journey.LackRoot, Count: 1, Until: now.Add(8 * time.Second)},
+				{What: journey.LackParent, Name: n.service, Count: 2, Until: now.Add(8 * time.Second)},
+				{What: journey.LackStep, Name: n.step, Count: 1, Until: now.Add(8 * time.Second)},
+				{What: journey.LackDelivery, Name: n.queue, Count: 1, Until: later},
+				{What: journey.LackAnswer, Name: n.service, Count: 3, Until: now.Add(8 * time.Second)},
+			},
+		}},
+		oldID: {Remembered: &journey.Remembered{Kept: true, Journey: n.journey, Probability: 0.1}},
+	}
+}
+
 // crowd is as much as there may be: 500 journeys, of which the first goes
 // through 200 services with names of 200 characters among them.
 func crowd(a *journey.Aggregate) {
 	for i := range 499 {
-		t := a.Tally(long("team %02d POST /api/things/%03d ", i%13, i)[:24+i%176])
+		t := a.Tally(long("team %02d POST /api/things/%03d ", i%13, i)[:24+i%177])
 		t.Counts = journey.Counts{OK: int64(5000 / (i + 1)), Errors: int64(i % 4), Kept: int64(i % 7), Volume: journey.Volume{SpansReceived: int64(90_000 / (i + 1)), SpansStored: int64(9000 / (i + 1))}}
 		spread(&t.Durations, time.Duration(i+1)*time.Millisecond, 10)
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,14 +36,19 @@ type stage struct {
 	reporter  journey.Reporter
 	processor *processor
 	front     front
+	ahead     atomic.Int64 // of the system's clock, ns: the extension's
 }
+
+// later lets time pass for the extension.
+func (s *stage) later(d time.Duration) { s.ahead.Add(int64(d)) }
 
 // setUp starts the extension.
 func setUp(t *testing.T) *stage {
 	t.Helper()
 	port, err := stack.FreePort()
 	require.NoError(t, err)
-	factory := journeysextension.NewFactory()
+	s := &stage{t: t, processor: &processor{}}
+	factory := journeysextension.NewFactoryAt(func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) })
 	config := factory.CreateDefaultConfig().(*journeysextension.Config)
 	config.NetAddr.Endpoint = "127.0.0.1:" + strconv.Itoa(port)
 	config.Interval = 100 * time.Millisecond
@@ -52,7 +58,7 @@ func setUp(t *testing.T) *stage {
 	require.NoError(t, extension.Start(t.Context(), componenttest.NewNopHost()))
 	t.Cleanup(func() { require.NoError(t, extension.Shutdown(context.WithoutCancel(t.Context()))) })
 
-	s := &stage{t: t, reporter: extension.(journey.Reporter), processor: &processor{}}
+	s.reporter = extension.(journey.Reporter)
 	s.front.toExtension(config.NetAddr.Endpoint)
 	server := httptest.NewServer(&s.front)
 	t.Cleanup(server.Close)
@@ -181,6 +187,19 @@ type processor struct {
 	state     journey.State
 	decisions map[pcommon.TraceID]journey.Decision
 	shadow    *journey.Shadow // nil: none is set
+	standings map[pcommon.TraceID]journey.Standing
+}
+
+// Standing implements journey.Asked.
+func (p *processor) Standing(_ context.Context, id pcommon.TraceID) (journey.Standing, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.standings[id], nil
+}
+
+// Memory implements journey.Asked.
+func (p *processor) Memory() journey.Memory {
+	return journey.Memory{Ledger: 10_000, Kept: 250_000, Dropped: 2_000_000}
 }
 
 func (p *processor) Ledger() journey.Ledger { return p }

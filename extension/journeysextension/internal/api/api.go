@@ -276,6 +276,61 @@ type Lookup struct {
 	Link         string   `json:"link"`
 }
 
+// Waiting is the answer of /api/v1/traces/{trace_id} about a trace that waits
+// for its decision. All of it may change with the next span.
+type Waiting struct {
+	TraceID   string `json:"trace_id"`
+	Status    string `json:"status"` // waiting
+	Processor string `json:"processor"`
+	// Since is when the first of it came.
+	Since         time.Time `json:"since"`
+	WaitedSeconds float64   `json:"waited_seconds"`
+	LastSpanAt    time.Time `json:"last_span_at"`
+	// Due is when it will be decided if nothing more of it comes.
+	Due time.Time `json:"due"`
+	// DecidedBy is when it will be decided at the latest. For want of memory it may be earlier.
+	DecidedBy time.Time `json:"decided_by"`
+	// WaitsFor has at least one entry.
+	WaitsFor []WaitsFor `json:"waits_for"`
+
+	Journey string `json:"journey"` // its name so far
+	// Outcome is error or incomplete if that is certain already, else ok.
+	Outcome       string   `json:"outcome"`
+	OutcomeReason string   `json:"outcome_reason"`
+	Complete      bool     `json:"complete"`
+	Path          []string `json:"path"`
+	RootService   string   `json:"root_service"`
+	RootSpan      string   `json:"root_span"`
+	Spans         int64    `json:"spans"`
+	LogRecords    int64    `json:"log_records"`
+	Bytes         int64    `json:"bytes"` // of the spans
+	DurationMS    float64  `json:"duration_ms"`
+	StepsReached  []string `json:"steps_reached"`
+	StepsMissing  []string `json:"steps_missing"`
+}
+
+// WaitsFor is something that a trace waits for: its root span, a parent that spans of Name name, the step Name, the
+// delivery of messages from the queue Name, the spans of whoever Name has called or sent a message to, quiet (nothing is
+// known to be missing), or spans after log records.
+type WaitsFor struct {
+	What  string    `json:"what"`  // root, parent, step, delivery, answer, quiet, spans
+	Name  string    `json:"name"`  // of a step, queue or service; "" if it is not known
+	Count int64     `json:"count"` // 0 of quiet and spans
+	Until time.Time `json:"until"` // if nothing more comes
+}
+
+// Remembered is the answer of /api/v1/traces/{trace_id} about a decision so old that the ledger has forgotten it: only
+// this is left. One in 10^10 traces never seen is taken for one.
+type Remembered struct {
+	TraceID          string   `json:"trace_id"`
+	Status           string   `json:"status"`            // kept, dropped
+	DetailsForgotten bool     `json:"details_forgotten"` // true
+	Processor        string   `json:"processor"`
+	Journey          string   `json:"journey"`     // of a kept one; "" if it is not known
+	Probability      *float64 `json:"probability"` // with which it was kept; null: not known
+	Link             string   `json:"link"`
+}
+
 // Live is the answer of /api/v1/live: what is so now.
 type Live struct {
 	GeneratedAt     time.Time   `json:"generated_at"`

@@ -20,8 +20,12 @@ func Samples() map[string]any {
 		"journey":        Checkout(),
 		"trace_kept":     KeptTrace(),
 		"trace_dropped":  DroppedTrace(),
-		"live":           Live(),
-		"error":          api.Error{Status: 404, Message: "nothing is known of trace 00000000000000000000000000000001: it was not seen, waits for its decision, or its decision is forgotten"},
+
+		"trace_waiting":   WaitingTrace(),
+		"trace_forgotten": ForgottenTrace(),
+
+		"live":  Live(),
+		"error": api.Error{Status: 404, Message: "trace 00000000000000000000000000000001: nothing is known of it: this collector has not seen it, or has decided about it so long ago that it is forgotten; journey knows the latest 10000 decisions in detail, and of the latest 250000 kept and 2000000 dropped traces that they were"},
 	}
 }
 
@@ -243,6 +247,28 @@ func DroppedTrace() api.Lookup {
 		Journey: "order history", Outcome: "ok", Rule: "the rest", Reason: "sampled at 5%", Probability: some(0.05),
 		Complete: true, Path: []string{"gateway", "orders", "users"}, RootService: "gateway", RootSpan: "GET /api/orders",
 		Spans: 11, Bytes: 5995, DurationMS: 9.1, StepsReached: []string{}, StepsMissing: []string{},
+	}
+}
+
+// WaitingTrace is the look-up of a trace whose message to the mailer has not
+// been taken yet.
+func WaitingTrace() api.Waiting {
+	return api.Waiting{
+		TraceID: "b7ad6b7169203331a0b1c2d3e4f50617", Status: "waiting", Processor: "journey",
+		Since: now.Add(-41 * time.Second), WaitedSeconds: 41, LastSpanAt: now.Add(-40 * time.Second),
+		Due: now.Add(860 * time.Second), DecidedBy: now.Add(1759 * time.Second),
+		WaitsFor: []api.WaitsFor{{What: "delivery", Name: "mailer-queue", Count: 1, Until: now.Add(860 * time.Second)}},
+		Journey:  "checkout", Outcome: "ok", Path: []string{"gateway", "checkout", "rabbitmq", "stock"},
+		RootService: "gateway", RootSpan: "POST /api/checkout", Spans: 14, LogRecords: 6, Bytes: 7630, DurationMS: 28.9,
+		StepsReached: []string{"charged", "reserved"}, StepsMissing: []string{},
+	}
+}
+
+// ForgottenTrace is the look-up of a trace that was kept long ago.
+func ForgottenTrace() api.Remembered {
+	return api.Remembered{
+		TraceID: "0af7651916cd43dd8448eb211c80319c", Status: "kept", DetailsForgotten: true, Processor: "journey",
+		Journey: "checkout", Probability: some(0.1), Link: "http://localhost:16686/trace/0af7651916cd43dd8448eb211c80319c",
 	}
 }
 
