@@ -65,7 +65,7 @@ func TestConfigurationsAreValid(t *testing.T) {
 		"tail_sampling+limiter_1gib", "journey+buffer_512mib", "journey+buffer_512mib+gomemlimit", "journey+profile",
 		"journey+rules_twice", "journey+one_core", "journey+soak", "journey+ottl", "journey+storage",
 		"tail_sampling+wait_60s", "journey+wait_60s", "journey+wait_100s", "passthrough+wait_60s",
-		"journey+page", "journey+shadow", "journey+page+profile", "journey+storage+page+shadow+requests_10000",
+		"journey+page", "journey+shadow", "journey+page+profile", "journey+storage+page+shadow+unlimited+requests_10000",
 	} {
 		t.Run(system, func(t *testing.T) {
 			output, err := validate(t, collector, system)

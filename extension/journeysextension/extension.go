@@ -90,6 +90,7 @@ func (x *journeysExtension) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return err
 	}
+	server.Handler = x.admit(server.Handler)
 	listener, err := x.config.ToListener(ctx)
 	if err != nil {
 		return err
