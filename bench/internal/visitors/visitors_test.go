@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ import (
 // connections that was.
 func visit(t *testing.T, enough int64, settings visitors.Settings, answer http.HandlerFunc) (o visitors.Outcome, connections int64) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var asked, opened atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,25 +52,23 @@ func total(o visitors.Outcome) (answers int) {
 }
 
 func TestEveryRequestIsMadeOnceAndCounted(t *testing.T) {
-	var seen [500]atomic.Int64
+	var mu sync.Mutex
+	seen := map[string]int{}
 	settings := visitors.Settings{PerSecond: 5_000, Connections: 20, Path: func(n int, _ time.Duration) string { return fmt.Sprint("/", n) }}
 	o, connections := visit(t, 300, settings, func(w http.ResponseWriter, r *http.Request) {
-		var n int
-		_, err := fmt.Sscanf(r.URL.Path, "/%d", &n)
-		assert.NoError(t, err)
-		seen[n].Add(1)
-		if n%10 == 0 {
+		mu.Lock()
+		seen[r.URL.Path]++
+		mu.Unlock()
+		if strings.HasSuffix(r.URL.Path, "0") {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		_, _ = w.Write([]byte(strings.Repeat("x", 10_000)))
 	})
-	once := 0
-	for i := range seen {
-		assert.LessOrEqual(t, seen[i].Load(), int64(1), "request %d", i)
-		once += int(seen[i].Load())
+	for path, times := range seen {
+		assert.Equal(t, 1, times, path)
 	}
 	assert.LessOrEqual(t, connections, int64(20), "connections stay open")
-	assert.InDelta(t, once, total(o), 20, "but for those on their way in the end")
+	assert.InDelta(t, len(seen), total(o), 20, "but for those on their way in the end")
 	assert.Positive(t, o.Statuses[http.StatusServiceUnavailable])
 	assert.Zero(t, o.Failed)
 	assert.Positive(t, o.P50)
@@ -89,7 +88,7 @@ func TestRequestsThatCouldNotBeMadeAreCounted(t *testing.T) {
 		}
 	})
 	assert.GreaterOrEqual(t, o.Unasked, 290, "all that were due in the stall, but the last")
-	assert.InDelta(t, o.Took.Seconds()*1_000, o.Unasked+total(o), 20)
+	assert.InDelta(t, o.Took.Seconds()*1_000, o.Unasked+total(o), 100)
 	assert.GreaterOrEqual(t, o.Longest, stalls)
 	assert.Less(t, o.P50, stalls, "it counts from the request")
 }
