@@ -65,6 +65,7 @@ func TestConfigurationsAreValid(t *testing.T) {
 		"tail_sampling+limiter_1gib", "journey+buffer_512mib", "journey+buffer_512mib+gomemlimit", "journey+profile",
 		"journey+rules_twice", "journey+one_core", "journey+soak", "journey+ottl", "journey+storage",
 		"tail_sampling+wait_60s", "journey+wait_60s", "journey+wait_100s", "passthrough+wait_60s",
+		"journey+page", "journey+shadow", "journey+page+profile", "journey+storage+page+shadow+unlimited+requests_10000",
 	} {
 		t.Run(system, func(t *testing.T) {
 			output, err := validate(t, collector, system)
@@ -78,12 +79,15 @@ func validate(t *testing.T, collector, system string) (output string, err error)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	args := []string{"validate"}
-	for _, path := range configs(system) {
+	files, err := withExtensions(configs(system))
+	require.NoError(t, err)
+	for _, path := range files {
 		args = append(args, "--config", path)
 	}
 	command := exec.CommandContext(ctx, collector, args...)
 	command.Env = append(os.Environ(), "OTLP_GRPC_ENDPOINT=localhost:1", "SINK_ENDPOINT=localhost:2",
-		"HEALTH_ENDPOINT=localhost:3", "METRICS_PORT=4", "PPROF_ENDPOINT=localhost:5", "CPU_PROFILE=unused", "STORAGE_DIRECTORY="+t.TempDir())
+		"HEALTH_ENDPOINT=localhost:3", "METRICS_PORT=4", "PPROF_ENDPOINT=localhost:5",
+		"JOURNEYS_ENDPOINT=localhost:6", "CPU_PROFILE=unused", "STORAGE_DIRECTORY="+t.TempDir())
 	b, err := command.CombinedOutput()
 	return strings.TrimSpace(string(b)), err
 }

@@ -40,6 +40,9 @@ func newCampaign(s *settings, command string, out io.Writer) (*campaign, error) 
 	if _, err := os.Stat(s.binary); err != nil {
 		return nil, fmt.Errorf("find the collector (make build): %w", err)
 	}
+	if err := checkRequests(s.systems); err != nil {
+		return nil, err
+	}
 	for _, system := range s.systems {
 		for _, path := range configs(system) {
 			if _, err := os.Stat(path); err != nil {

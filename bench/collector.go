@@ -10,9 +10,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/otelcol-journey/otelcol-journey/bench/internal/process"
 	"github.com/otelcol-journey/otelcol-journey/bench/internal/sink"
@@ -35,7 +38,8 @@ func (c *collector) otlp() string { return c.spec.Env["OTLP_GRPC_ENDPOINT"] }
 func (c *collector) metrics() string {
 	return "http://localhost:" + c.spec.Env["METRICS_PORT"] + "/metrics"
 }
-func (c *collector) pprof() string { return c.spec.Env["PPROF_ENDPOINT"] }
+func (c *collector) pprof() string    { return c.spec.Env["PPROF_ENDPOINT"] }
+func (c *collector) journeys() string { return c.spec.Env["JOURNEYS_ENDPOINT"] }
 
 // start starts a system's collector, with a directory to store things in.
 func (c *campaign) start(ctx context.Context, system, sinkAddress string, profiles *profiler) (*collector, error) {
@@ -43,14 +47,8 @@ func (c *campaign) start(ctx context.Context, system, sinkAddress string, profil
 	if err != nil {
 		return nil, err
 	}
-	for name, format := range map[string]string{
-		"OTLP_GRPC_ENDPOINT": "localhost:%s", "HEALTH_ENDPOINT": "localhost:%s", "METRICS_PORT": "%s", "PPROF_ENDPOINT": "localhost:%s",
-	} {
-		port, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		env[name] = fmt.Sprintf(format, port)
+	if err := addAddresses(env); err != nil {
+		return nil, err
 	}
 	env["SINK_ENDPOINT"] = sinkAddress
 	if c.cpus > 0 {
@@ -60,6 +58,9 @@ func (c *campaign) start(ctx context.Context, system, sinkAddress string, profil
 	if profiles != nil {
 		files = append(files, filepath.Join("configs", "profile.yaml"))
 		maps.Copy(env, profiles.environment())
+	}
+	if files, err = withExtensions(files); err != nil {
+		return nil, err
 	}
 	storage, err := os.MkdirTemp(outDir, "storage-")
 	if err != nil {
@@ -76,6 +77,21 @@ func (c *campaign) start(ctx context.Context, system, sinkAddress string, profil
 		return nil, errors.Join(err, os.RemoveAll(storage))
 	}
 	return r, nil
+}
+
+// addAddresses chooses where a collector listens.
+func addAddresses(env map[string]string) error {
+	for name, format := range map[string]string{
+		"OTLP_GRPC_ENDPOINT": "localhost:%s", "HEALTH_ENDPOINT": "localhost:%s", "METRICS_PORT": "%s",
+		"PPROF_ENDPOINT": "localhost:%s", "JOURNEYS_ENDPOINT": "localhost:%s",
+	} {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		env[name] = fmt.Sprintf(format, port)
+	}
+	return nil
 }
 
 // launch starts the process, also again after it has ended.
@@ -133,11 +149,36 @@ func (c *collector) drain(ctx context.Context, backend *sink.Sink, ended time.Ti
 func configs(system string) []string {
 	paths := []string{filepath.Join("configs", "base.yaml")}
 	for part := range strings.SplitSeq(system, "+") {
+		if strings.HasPrefix(part, requestsPart) {
+			continue // what the bench does, not the collector
+		}
 		if path := filepath.Join("configs", part+".yaml"); exists(path) || !exists(envFile(part)) {
 			paths = append(paths, path)
 		}
 	}
 	return paths
+}
+
+// withExtensions adds a configuration that starts the extensions of all files: as
+// every list, that of a later one takes the place of an earlier one's.
+func withExtensions(files []string) ([]string, error) {
+	var all []string
+	for _, path := range files {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("look for extensions: %w", err)
+		}
+		var config struct {
+			Service struct{ Extensions []string }
+		}
+		if err := yaml.Unmarshal(content, &config); err != nil {
+			return nil, fmt.Errorf("look for the extensions of %s: %w", path, err)
+		}
+		all = append(all, config.Service.Extensions...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return append(files, "yaml:service::extensions: ["+strings.Join(all, ", ")+"]"), nil
 }
 
 func exists(path string) bool {

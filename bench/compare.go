@@ -41,7 +41,10 @@ func (c *campaign) compare(ctx context.Context) error {
 	slices.SortStableFunc(runs, func(a, b report.Run) int { // the table has the order of -systems
 		return slices.Index(c.systems, a.System) - slices.Index(c.systems, b.System)
 	})
-	return write(c, runs, func(p *report.Printer) { report.Compare(p, &c.header, c.bases, runs) })
+	return write(c, runs, func(p *report.Printer) {
+		report.Compare(p, &c.header, c.bases, runs)
+		report.Visited(p, runs)
+	})
 }
 
 // measure runs one system once: start it, play the load, wait until the last
@@ -66,50 +69,58 @@ func (c *campaign) measure(ctx context.Context, system string, round int) (r *re
 	}
 	defer func() { err = errors.Join(err, target.close(ctx)) }()
 	r = &report.Run{System: system, Round: round, Begun: time.Now()}
-	laps, err := c.play(ctx, r, target, backend, profiles)
+	sent, err := c.play(ctx, r, target, backend, profiles)
 	if err != nil {
 		return nil, err
 	}
-	kept := verdict.KeptOf(backend.Arrivals(laps))
+	arrivals := backend.Arrivals(sent.Laps)
+	kept := verdict.KeptOf(arrivals)
 	r.SpansOut, r.BytesOut, r.MustKeep, r.Whole = backend.Spans(), backend.Bytes(), kept.Traces, kept.Whole
-	return r, nil
+	if late := verdict.Late(arrivals, c.load, sent.Begun, c.waitOf(system)); c.atPace && len(late) > 0 {
+		r.LateP50Seconds, r.LateP99Seconds = late[len(late)/2].Seconds(), late[len(late)*99/100].Seconds()
+		r.LateSeconds = late[len(late)-1].Seconds()
+	}
+	return r, c.account(ctx, target, r)
 }
 
 // play measures from before the first request until the last span is out.
 func (c *campaign) play(
 	ctx context.Context, r *report.Run, target *collector, backend *sink.Sink, profiles *profiler,
-) (laps int, err error) {
+) (sent sender.Outcome, err error) {
 	used, err := newMeter(target.PID())
 	if err != nil {
-		return 0, err
+		return sent, err
 	}
 	target.sampler.Stop()
 	target.sampler = process.Sample(target.PID()) // from here
-	sent, err := sender.Send(ctx, target.otlp(), c.load, sender.Settings{AtPace: c.atPace, Laps: c.laps, For: c.lasts})
+	visited := c.visit(ctx, target, r)
+	sent, err = sender.Send(ctx, target.otlp(), c.load, sender.Settings{AtPace: c.atPace, Laps: c.laps, For: c.lasts})
+	visited()
 	samples := target.sampler.Stop()
 	if err != nil {
-		return 0, err
+		return sent, err
 	}
 	ended, wait := time.Now(), c.waitOf(r.System)
 	if profiles != nil {
 		if err := profiles.heap(ctx); err != nil {
-			return 0, err
+			return sent, err
 		}
 	}
 	if err := target.drain(ctx, backend, ended, wait, sent.Accepted); err != nil {
-		return 0, err
+		return sent, err
 	}
 	if err := used.read(r); err != nil {
-		return 0, err
+		return sent, err
 	}
 	r.SpansIn, r.Refused = sent.Accepted, sent.Refused
 	r.LoadSeconds, r.DrainSeconds = sent.Took.Seconds(), max(0, backend.Latest().Sub(ended).Seconds())
-	r.BehindSeconds = sent.Behind.Seconds()
+	r.BehindSeconds, r.SlowestSeconds = sent.Behind.Seconds(), sent.Slowest.Seconds()
+	r.PauseSeconds, r.LoadPauseSeconds = sent.Stalled.Seconds(), c.load.LongestPause().Seconds()
 	r.SteadyBytes = int64(report.Median(samples[len(samples)/2:]))
 	if c.atPace {
 		r.Buffered = int(wait.Seconds() * float64(c.settings.load.SpansPerSecond))
 	}
-	return sent.Laps, nil
+	return sent, nil
 }
 
 // meter reads what a collector and this process have used in between.

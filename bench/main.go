@@ -4,13 +4,14 @@
 //	campaign.go   what all kinds of runs share, and where results go
 //	collector.go  a system's collector: its configuration, start and restart
 //	compare.go    what systems cost: rounds, in turns
+//	visit.go      what the journeys API answers meanwhile
 //	fault.go      what systems lose when something happens in the middle
 //	overload.go   what they do with more than they can take
 //	soak.go       whether one stays the same for a long time
 //	profile.go    what a collector spends its time and memory on
 //
 // Under internal/: load (the traffic), sender (plays it), sink (the backend),
-// process (what the collector used), verdict (what is good), report (the tables).
+// process (what the collector used), visitors (who ask its API), verdict (what is good), report (the tables).
 package main
 
 import (

@@ -142,21 +142,12 @@ func (c *campaign) empty(ctx context.Context, target *collector, begun time.Time
 
 // sample reads the collector's own metrics and what the kernel knows about it.
 func (*campaign) sample(ctx context.Context, target *collector, begun time.Time) (s report.Sample, err error) {
-	own, err := metrics.Fetch(ctx, http.DefaultClient, target.metrics())
+	own, err := target.counters(ctx)
 	if err != nil {
 		return s, err
 	}
-	counter := func(name string) float64 {
-		value, _ := own.Counter("otelcol_processor_journey_"+name, nil) // absent until it counts
-		return value
-	}
 	s = report.Sample{
-		Seconds: time.Since(begun).Seconds(), Traces: counter("traces_pending"), Early: counter("early_decisions"),
-		Counts: verdict.Counts{
-			Received: counter("spans_received"), Kept: counter("spans_kept"), Dropped: counter("spans_dropped"),
-			Pending: counter("spans_pending"), Lost: counter("spans_lost"),
-			Recallable: counter("spans_recallable"),
-		},
+		Seconds: time.Since(begun).Seconds(), Traces: own("traces_pending"), Early: own("early_decisions"), Counts: countsOf(own),
 	}
 	memory, err := process.MemoryOf(target.PID())
 	if err != nil {
@@ -174,6 +165,24 @@ func (*campaign) sample(ctx context.Context, target *collector, begun time.Time)
 	goroutines, err := target.profiled(ctx, "goroutine?debug=1", "goroutine profile: total ")
 	s.RSS, s.Heap, s.Files, s.Goroutines = float64(memory.Now), heap, float64(len(files)), goroutines
 	return s, err
+}
+
+// counters reads the journey processor's metrics, to be asked by their names.
+// One that has not counted yet is 0.
+func (c *collector) counters(ctx context.Context) (func(name string) float64, error) {
+	own, err := metrics.Fetch(ctx, http.DefaultClient, c.metrics())
+	return func(name string) float64 {
+		value, _ := own.Counter("otelcol_processor_journey_"+name, nil)
+		return value
+	}, err
+}
+
+func countsOf(own func(name string) float64) verdict.Counts {
+	return verdict.Counts{
+		Received: own("spans_received"), Kept: own("spans_kept"), Dropped: own("spans_dropped"),
+		Pending: own("spans_pending"), Lost: own("spans_lost"),
+		Recallable: own("spans_recallable"),
+	}
 }
 
 // profiled reads the number behind a text at the beginning of a line of one of

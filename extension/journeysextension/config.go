@@ -66,6 +66,10 @@ type LimitsConfig struct {
 	MemoryMiB int `mapstructure:"memory_mib"`
 	// Requests is how many are answered at once; more get a 503.
 	Requests int `mapstructure:"requests"`
+	// RequestsPerSecond is how many are answered in a second; more get a 429,
+	// after a second. It bounds the processor time that whoever asks can take
+	// from the pipelines.
+	RequestsPerSecond int `mapstructure:"requests_per_second"`
 }
 
 const defaultEndpoint = "localhost:8686"
@@ -82,7 +86,7 @@ func createDefaultConfig() component.Config {
 		Prices:       PricesConfig{Currency: "USD", PerGB: 0.3},
 		Limits: LimitsConfig{
 			Journeys: 500, Services: 200, Edges: 400, Paths: 50, NameLength: 200,
-			MappedSpans: 1000, MemoryMiB: 64, Requests: 64,
+			MappedSpans: 1000, MemoryMiB: 64, Requests: 64, RequestsPerSecond: 500,
 		},
 	}
 }
@@ -154,6 +158,7 @@ func (c *LimitsConfig) Validate() error {
 		{"mapped_spans", c.MappedSpans, 0, 1_000_000},
 		{"memory_mib", c.MemoryMiB, 8, 16_384},
 		{"requests", c.Requests, 1, 10_000},
+		{"requests_per_second", c.RequestsPerSecond, 10, 1_000_000},
 	} {
 		if l.value < l.from || l.value > l.upTo {
 			errs = append(errs, fmt.Errorf("%s must be between %d and %d, got %d", l.key, l.from, l.upTo, l.value))

@@ -61,6 +61,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		`limits: {mapped_spans: -1}`:                       {"limits", "mapped_spans", "-1"},
 		`limits: {memory_mib: 1}`:                          {"limits", "memory_mib", "1"},
 		`limits: {requests: 0}`:                            {"limits", "requests", "0"},
+		`limits: {requests_per_second: 9}`:                 {"limits", "requests_per_second", "9"},
 		`limit: {requests: 1}`:                             {"limit"},
 		"interval: 1ms\nhosts: [\"\"]\nlimits: {edges: 0}": {"interval", "hosts[0]", "edges"},
 	} {

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -94,10 +95,11 @@ func (x *journeysExtension) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return err
 	}
-	server, err := x.config.ToServer(ctx, host.GetExtensions(), x.settings, handler)
+	server, err := x.config.ToServer(ctx, host.GetExtensions(), x.settings, handler, confighttp.WithErrorHandler(x.refuseEarly))
 	if err != nil {
 		return err
 	}
+	server.Handler = x.admit(server.Handler)
 	listener, err := x.config.ToListener(ctx)
 	if err != nil {
 		return err

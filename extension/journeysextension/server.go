@@ -248,14 +248,18 @@ func writeError(w http.ResponseWriter, status int, message string) {
 	_, _ = w.Write(body)
 }
 
+func setHeaders(w http.ResponseWriter) {
+	for name, value := range headers {
+		w.Header().Set(name, value)
+	}
+}
+
 // guard lets in who may ask, so many at a time, and sets the headers.
 func (x *journeysExtension) guard(next http.Handler) http.Handler {
 	hosts := x.config.hosts()
 	slots := make(chan struct{}, x.config.Limits.Requests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, value := range headers {
-			w.Header().Set(name, value)
-		}
+		setHeaders(w)
 		switch {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")

@@ -1,5 +1,6 @@
 // Package stack starts the real parts a journey runs through, each as a child
-// process of the caller: a RabbitMQ broker, a Jaeger, a collector, a service.
+// process of the caller: a RabbitMQ broker, a Jaeger, a collector, a Prometheus,
+// a service.
 // The demo and the end-to-end tests use it, so both run the same things in the
 // same way.
 //
@@ -13,5 +14,6 @@
 //
 // Read in this order: process.go (one child), ports.go, broker.go (which broker
 // and its life), firehose.go, node.go and container.go (the two ways to own
-// one), install.go, jaeger.go, collector.go, service.go.
+// one), install.go, jaeger.go, collector.go, prometheus.go,
+// service.go.
 package stack

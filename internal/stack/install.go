@@ -50,6 +50,36 @@ func server(ctx context.Context, spec BrokerSpec) (sbin string, err error) {
 	return sbin, nil
 }
 
+// installed returns the path of the first of the programs that is there. If none
+// is, it installs the package where it may, or returns none. One run at a time
+// installs.
+func installed(ctx context.Context, log io.Writer, name string, none error, programs ...string) (string, error) {
+	installing.Lock()
+	defer installing.Unlock()
+	if path := firstOf(programs); path != "" {
+		return path, nil
+	}
+	if !canInstall() {
+		return "", none
+	}
+	if err := installPackage(ctx, name, log); err != nil {
+		return "", err
+	}
+	if path := firstOf(programs); path != "" {
+		return path, nil
+	}
+	return "", fmt.Errorf("apt-get installed %s, but it is not found: %w", name, none)
+}
+
+func firstOf(programs []string) string {
+	for _, name := range programs {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
 // installPackage installs a package of the distribution. A service of the
 // package's own is kept from starting: what runs here is ours alone.
 func installPackage(ctx context.Context, name string, log io.Writer) (err error) {

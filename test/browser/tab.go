@@ -49,6 +49,11 @@ type Tab struct {
 // if the page did what it must not.
 func (b *Browser) Open(t *testing.T, look Look, address string) *Tab {
 	t.Helper()
+	return b.open(t, look, address, nil)
+}
+
+func (b *Browser) open(t *testing.T, look Look, address string, login *Login) *Tab {
+	t.Helper()
 	b.opening.Lock()
 	defer b.opening.Unlock()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
@@ -61,6 +66,9 @@ func (b *Browser) Open(t *testing.T, look Look, address string) *Tab {
 	require.NoError(t, err)
 	tab.host = at.Host
 	require.NoError(t, chromedp.Listen(ctx, tab.see))
+	if login != nil {
+		tab.logIn(login)
+	}
 	tab.Look(look)
 	tab.do(chromedp.Navigate(address))
 	return tab

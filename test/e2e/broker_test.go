@@ -67,10 +67,16 @@ func (s *sharedBroker) vhost(t *testing.T) string {
 		t.Cleanup(s.alone.Unlock)
 		return broker.URL
 	}
-	name := strings.ReplaceAll(t.Name(), "/", ".")
+	return s.vhostNamed(t, strings.ReplaceAll(t.Name(), "/", "."), true)
+}
+
+// vhostNamed makes one at a broker of the tests' own, with the firehose on or off.
+func (s *sharedBroker) vhostNamed(t *testing.T, name string, tracing bool) string {
+	t.Helper()
+	broker := s.get(t)
 	api := broker.ManagementURL + "/api/vhosts/" + url.PathEscape(name)
 	eventually(t, "make virtual host "+name, func() error {
-		return s.manage(http.MethodPut, api, `{"tracing": true}`)
+		return s.manage(http.MethodPut, api, fmt.Sprintf(`{"tracing": %t}`, tracing))
 	})
 	t.Cleanup(func() {
 		if err := s.manage(http.MethodDelete, api, ""); err != nil {

@@ -15,10 +15,11 @@ import (
 	"github.com/otelcol-journey/otelcol-journey/internal/stack"
 )
 
-// traffic sends journeys that all have to be kept until it is stopped.
+// traffic sends journeys until it is stopped.
 type traffic struct {
-	stop   context.CancelFunc
-	sender sync.WaitGroup
+	journey func() *trace // makes one
+	stop    context.CancelFunc
+	sender  sync.WaitGroup
 
 	// Written by the sender, read by others once it has ended.
 	accepted []*trace // the collector said yes
@@ -28,10 +29,16 @@ type traffic struct {
 // sendInterval gives 100 journeys, 300 spans, a second.
 const sendInterval = 10 * time.Millisecond
 
+// startTraffic sends journeys that all have to be kept.
 func (p *parts) startTraffic(t *testing.T) *traffic {
 	t.Helper()
+	return p.startTrafficOf(t, failedOrderHistory)
+}
+
+func (p *parts) startTrafficOf(t *testing.T, journey func() *trace) *traffic {
+	t.Helper()
 	ctx, stop := context.WithCancel(background())
-	tr := &traffic{stop: stop}
+	tr := &traffic{journey: journey, stop: stop}
 	tr.sender.Go(func() {
 		ticker := time.NewTicker(sendInterval)
 		defer ticker.Stop()
@@ -46,7 +53,7 @@ func (p *parts) startTraffic(t *testing.T) *traffic {
 
 // sendOne sends a whole journey in one request, so that it is taken or not.
 func (tr *traffic) sendOne(p *parts) {
-	journey := failedOrderHistory()
+	journey := tr.journey()
 	ctx, cancel := withTimeout(patience)
 	defer cancel()
 	request := ptraceotlp.NewExportRequestFromTraces(together(journey))

@@ -72,20 +72,26 @@ func newParts(t *testing.T, brokerURL string) *parts {
 	p := &parts{dir: directory(t), brokerURL: brokerURL, configs: []string{published()}}
 	p.jaegerSpec = jaegerSpec(t, filepath.Join(p.dir, "jaeger"))
 	p.jaeger = startJaeger(t, p.jaegerSpec)
+	p.chooseAddresses(t, p.jaeger.OTLPEndpoint)
+	p.env["JAEGER_URL"] = p.jaeger.QueryURL
+	return p
+}
+
+// chooseAddresses sets the collector's environment; backend is where kept spans go.
+func (p *parts) chooseAddresses(t *testing.T, backend string) {
+	t.Helper()
 	p.keptLogs = filepath.Join(p.dir, "kept-logs.jsonl")
 	p.env = map[string]string{
 		"OTLP_GRPC_ENDPOINT":   address(world.ports.take(t)),
 		"OTLP_HTTP_ENDPOINT":   address(world.ports.take(t)),
 		"HEALTH_ENDPOINT":      address(world.ports.take(t)),
 		"JOURNEYS_ENDPOINT":    address(world.ports.take(t)),
-		"JAEGER_URL":           p.jaeger.QueryURL,
 		"METRICS_HOST":         "localhost",
 		"METRICS_PORT":         strconv.Itoa(world.ports.take(t)),
-		"JAEGER_OTLP_ENDPOINT": p.jaeger.OTLPEndpoint,
+		"JAEGER_OTLP_ENDPOINT": backend,
 		"KEPT_LOGS_FILE":       p.keptLogs,
 	}
-	maps.Copy(p.env, brokerAddress(t, brokerURL))
-	return p
+	maps.Copy(p.env, brokerAddress(t, p.brokerURL))
 }
 
 func jaegerSpec(t *testing.T, dir string) stack.JaegerSpec {
@@ -121,6 +127,13 @@ func startJaeger(t *testing.T, spec stack.JaegerSpec) *stack.Jaeger {
 
 func (p *parts) startCollector(t *testing.T) {
 	t.Helper()
+	p.launchCollector(t)
+	p.awaitReceiver(t)
+}
+
+// launchCollector starts a collector whose receiver may not find its broker.
+func (p *parts) launchCollector(t *testing.T) {
+	t.Helper()
 	ctx, cancel := withTimeout(partTimeout)
 	defer cancel()
 	log := filepath.Join(p.dir, "collector.log")
@@ -136,7 +149,6 @@ func (p *parts) startCollector(t *testing.T) {
 			t.Logf("the end of the collector's log (%v):\n%s", err, tail)
 		}
 	})
-	p.awaitReceiver(t)
 	p.connect(t)
 }
 

@@ -48,11 +48,20 @@ func (l *Laps) Append(b []byte, request, lap int) []byte {
 	begin := len(b)
 	b = append(b, l.load.Requests[request].Bytes...)
 	for _, at := range l.traceID[request] {
-		id := b[begin+int(at):][:len(pcommon.TraceID{})]
-		binary.BigEndian.PutUint32(id, uint32(lap))
-		mix(id[8:], uint32(lap))
+		enter(b[begin+int(at):][:len(pcommon.TraceID{})], lap)
 	}
 	return b
+}
+
+// IDInLap is the id that a generated trace has in a lap.
+func IDInLap(id pcommon.TraceID, lap int) pcommon.TraceID {
+	enter(id[:], lap)
+	return id
+}
+
+func enter(id []byte, lap int) {
+	binary.BigEndian.PutUint32(id, uint32(lap))
+	mix(id[8:], uint32(lap))
 }
 
 // KeyOf is the key of a generated trace.

@@ -86,6 +86,15 @@ func (l *Load) Length() time.Duration {
 	return time.Duration(float64(l.Spans) / float64(l.Settings.SpansPerSecond) * float64(time.Second))
 }
 
+// LongestPause is the longest time in which no request is due.
+func (l *Load) LongestPause() time.Duration {
+	longest, last := time.Duration(0), time.Duration(0)
+	for i := range l.Requests {
+		longest, last = max(longest, l.Requests[i].At-last), l.Requests[i].At
+	}
+	return longest
+}
+
 // spansPerTrace is what the journeys' mix comes to. It only sets how often a
 // trace begins; TestLoadIsWhatItSays holds it.
 const spansPerTrace = 14.7

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/otelcol-journey/otelcol-journey/bench/internal/verdict"
 )
 
 // Run is one system's measurement in one round: a line of the raw results.
@@ -35,6 +37,18 @@ type Run struct {
 	// Buffered is how many spans wait at a time, by rate and wait; 0 as fast
 	// as accepted, and for who does not wait.
 	Buffered int `json:"buffered_spans"`
+
+	PauseSeconds     float64 `json:"longest_pause_seconds"`      // in which nothing was accepted
+	LoadPauseSeconds float64 `json:"load_longest_pause_seconds"` // in which nothing was due
+	SlowestSeconds   float64 `json:"slowest_request_seconds"`    // from the first try until it was accepted
+	// How long after its decision was due a trace that must be kept was out.
+	// Only at a pace.
+	LateP50Seconds float64 `json:"late_p50_seconds,omitempty"`
+	LateP99Seconds float64 `json:"late_p99_seconds,omitempty"`
+	LateSeconds    float64 `json:"late_seconds,omitempty"` // the most
+
+	Visits *Visits         `json:"visits,omitempty"`    // nil if the API was not asked
+	Counts *verdict.Counts `json:"collector,omitempty"` // its own, in the end; nil without a journey processor
 }
 
 func (r *Run) cpuPerMillion() float64 {

@@ -2,6 +2,7 @@
 //
 //	table.go     what all tables share
 //	compare.go   what systems cost
+//	visits.go    and what their API answered meanwhile
 //	fault.go     what they lost
 //	overload.go  what they did with too much
 //	soak.go      how one developed

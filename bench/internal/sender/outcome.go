@@ -24,6 +24,9 @@ type Outcome struct {
 	// Stalled is the longest time in which nothing was accepted while requests
 	// were due.
 	Stalled time.Duration
+	// Slowest is the longest time from the first try of a request until it was
+	// accepted or given up.
+	Slowest time.Duration
 	// PerSecond is how many spans were accepted in each second from Begun; the
 	// last is not a whole one.
 	PerSecond []int
@@ -55,13 +58,14 @@ func (r *record) begin(now time.Time) {
 	r.outcome.Begun, r.latest = now, now
 }
 
-// settle notes that a request was accepted or given up.
-func (r *record) settle(i item, spans int, accepted bool) {
+// settle notes that a request that was taken up at begun is accepted or given up.
+func (r *record) settle(i item, spans int, begun time.Time, accepted bool) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := &r.outcome
 	o.Spans += spans
+	o.Slowest = max(o.Slowest, now.Sub(begun))
 	if !accepted {
 		return
 	}

@@ -96,7 +96,7 @@ func (s *sending) offer(ctx context.Context, items chan<- item, i item, at time.
 		select {
 		case items <- i:
 		default:
-			s.outcome.settle(i, s.load.Requests[i.request].Spans, false)
+			s.outcome.settle(i, s.load.Requests[i.request].Spans, time.Now(), false)
 		}
 		return ctx.Err() == nil
 	}

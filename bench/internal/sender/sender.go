@@ -130,11 +130,12 @@ func (s *sending) work(ctx context.Context, conn *grpc.ClientConn, items <-chan 
 			buffer = s.Laps.Append(buffer[:0], i.request, i.lap)
 			request = buffer
 		}
+		begun := time.Now()
 		accepted, err := s.deliver(ctx, conn, request)
 		if err != nil {
 			return fmt.Errorf("send request %d of %d: %w", i.request+1, len(s.load.Requests), err)
 		}
-		s.outcome.settle(i, s.load.Requests[i.request].Spans, accepted)
+		s.outcome.settle(i, s.load.Requests[i.request].Spans, begun, accepted)
 	}
 	return nil
 }

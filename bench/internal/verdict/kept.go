@@ -6,6 +6,7 @@
 package verdict
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelcol-journey/otelcol-journey/bench/internal/load"
@@ -99,4 +100,26 @@ func CaughtUp(arrivals []sink.Arrival, begun, fault time.Time, usual time.Durati
 		latest = max(latest, a.Last.Sub(fault))
 	}
 	return latest
+}
+
+// Late is how long after their decisions were due traces were out, the least
+// late first: from wait after the first of a trace's spans was due to be sent,
+// or the last if that is later, until its last one came. Begun is when the load
+// began at the shop's pace. A trace of which nothing came is not late, but torn.
+func Late(arrivals []sink.Arrival, l *load.Load, begun time.Time, wait time.Duration) []time.Duration {
+	var late []time.Duration
+	for i := range arrivals {
+		a := &arrivals[i]
+		if a.Spans == 0 {
+			continue
+		}
+		first := a.Trace.Due
+		for _, part := range a.Trace.Parts {
+			first = min(first, l.Requests[part.Request].At)
+		}
+		due := max(first+wait, a.Trace.Due) + time.Duration(a.Lap)*l.Length()
+		late = append(late, a.Last.Sub(begun.Add(due)))
+	}
+	slices.Sort(late)
+	return late
 }

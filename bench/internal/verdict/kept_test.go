@@ -140,3 +140,25 @@ func TestCaughtUpIsWhenTheLastLateTraceCame(t *testing.T) {
 	assert.Equal(t, 12*time.Second, verdict.CaughtUp(arrivals, begun, fault, usual))
 	assert.Zero(t, verdict.CaughtUp(arrivals[3:], begun, fault, usual))
 }
+
+// A trace is late from the end of its wait, or from its last span if that is sent later.
+func TestLatenessCountsFromTheDecision(t *testing.T) {
+	l := &load.Load{Settings: load.Settings{SpansPerSecond: 1}, Spans: 100, Requests: []load.Request{{At: 2 * time.Second}, {At: 3 * time.Second}, {At: 9 * time.Second}}}
+	begun := time.Unix(1_000, 0)
+	trace := func(due time.Duration, requests ...int) *load.Kept {
+		k := &load.Kept{Due: due}
+		for _, r := range requests {
+			k.Parts = append(k.Parts, load.Part{Request: r})
+		}
+		return k
+	}
+	came := func(trace *load.Kept, lap int, after time.Duration) sink.Arrival {
+		return sink.Arrival{Trace: trace, Lap: lap, Mark: load.Mark{Spans: 1}, Last: begun.Add(after)}
+	}
+	assert.Equal(t, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}, verdict.Late([]sink.Arrival{
+		came(trace(3*time.Second, 1, 0), 0, 10*time.Second), // due at 2 s + 5 s
+		came(trace(9*time.Second, 0, 2), 0, 10*time.Second), // its last span is sent at 9 s
+		came(trace(3*time.Second, 0), 1, 109*time.Second),
+		{Trace: trace(3*time.Second, 0)}, // never came
+	}, l, begun, 5*time.Second))
+}
