@@ -60,13 +60,21 @@ type fakeFrame struct {
 	args    fields
 }
 
+// maxFakeFrame is more than any client sends that speaks AMQP. What does not,
+// as one that speaks TLS, would have gigabytes read.
+const maxFakeFrame = 1 << 20
+
 // readFrame returns io.EOF, or another error of the connection, at its end.
 func readFrame(r *bufio.Reader) (f fakeFrame, err error) {
 	var prefix [framePrefixBytes]byte
 	if _, err := io.ReadFull(r, prefix[:]); err != nil {
 		return f, err
 	}
-	payload := make([]byte, binary.BigEndian.Uint32(prefix[3:])+1)
+	size := binary.BigEndian.Uint32(prefix[3:])
+	if size > maxFakeFrame {
+		return f, fmt.Errorf("frame of %d bytes", size)
+	}
+	payload := make([]byte, size+1)
 	if _, err := io.ReadFull(r, payload); err != nil {
 		return f, err
 	}
